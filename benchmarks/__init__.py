@@ -1,0 +1,1 @@
+"""Commands that measure side by side and print ratios."""

@@ -1,0 +1,1 @@
+"""The `voiceforge` command; every command imports what it needs when it runs."""

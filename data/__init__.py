@@ -1,0 +1,1 @@
+"""Corpora: sources, audio decoding and mel features, manifest, validation, splits, versions."""

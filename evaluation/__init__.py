@@ -1,0 +1,1 @@
+"""Text normalisers, metrics, significance (pure), predictions and latency, reports."""

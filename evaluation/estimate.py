@@ -1,0 +1,45 @@
+"""A figure that a person will read, with its interval and what it rests on."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """An estimate with its confidence interval.
+
+    Attributes:
+        value: the point estimate. Word error rates are fractions (0.05 is 5%), printed in percent.
+        low: lower end of the interval; equal to `value` where no interval can be given.
+        high: upper end.
+        confidence: coverage of the interval, such as 0.95.
+        words: reference words that it rests on.
+        utterances: utterances that it rests on.
+        speakers: speakers that it rests on.
+        method: how the interval was made, such as "bootstrap over 212 texts".
+    """
+
+    value: float
+    low: float
+    high: float
+    confidence: float
+    words: int
+    utterances: int
+    speakers: int
+    method: str
+
+    def percent(self, digits: int = 1) -> str:
+        """For example "4.6% [3.2, 6.1]"."""
+        return (
+            f"{100 * self.value:.{digits}f}% "
+            f"[{100 * self.low:.{digits}f}, {100 * self.high:.{digits}f}]"
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Estimate:
+        return cls(**fields)

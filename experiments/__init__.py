@@ -1,0 +1,1 @@
+"""Gates, certificate, assignment and analysis of experiments; events and history."""

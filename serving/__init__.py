@@ -1,0 +1,1 @@
+"""Engines, the streaming session core, the registry, the Bento service and its client."""

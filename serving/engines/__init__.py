@@ -1,0 +1,1 @@
+"""Engines: a merged model in the form and precision that serves it."""

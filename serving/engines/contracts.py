@@ -1,0 +1,131 @@
+"""The types at which engines, evaluation and the service meet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from evaluation.estimate import Estimate
+
+Samples = npt.NDArray[np.float32]
+"""Mono audio at 16 kHz, shape [samples], values in -1..1."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSpec:
+    """What to build.
+
+    Attributes:
+        kind: "ctranslate2" (others follow).
+        precision: "int8", "int8_float32", "float32" or "float16".
+        minimum_mel_frames: shortest mel, in 10 ms frames, that the model was trained to hear;
+            3000 (30 s) for a base model, which only knows padded windows.
+        language: ISO 639-1 code that the model is decoded with.
+    """
+
+    kind: str
+    precision: str
+    minimum_mel_frames: int
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class EngineDescription:
+    """The content of `engine.json`.
+
+    Attributes:
+        source_sha256: tensor digest of the merged (or base) model it was built from.
+        files: relative path -> sha256 of every file of the engine folder but engine.json.
+        tool_versions: package -> version of what built it.
+        multilingual: whether the decoder takes a language token.
+        n_mels: mel bands, 80 or 128.
+        trailing_silence: seconds of silence to append before decoding, as in training.
+        wer_before: word error rate of the source model on the check clips, None until checked.
+        wer_after: the engine's own on the same clips.
+    """
+
+    kind: str
+    precision: str
+    minimum_mel_frames: int
+    language: str
+    multilingual: bool
+    n_mels: int
+    source_sha256: str
+    files: dict[str, str]
+    tool_versions: dict[str, str]
+    trailing_silence: float = 0.0
+    wer_before: Estimate | None = None
+    wer_after: Estimate | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> EngineDescription:
+        fields = dict(fields)
+        for key in ("wer_before", "wer_after"):
+            if fields.get(key) is not None:
+                fields[key] = Estimate.from_dict(fields[key])
+        return cls(**fields)
+
+
+@dataclass(frozen=True, slots=True)
+class DecodingOptions:
+    """How to decode. The defaults are the one decoding of every comparison: greedy, no fallback.
+
+    Attributes:
+        beam_size: 1 is greedy.
+        max_new_tokens: bound on new text tokens per clip, whatever the engine calls it.
+        word_times: align words; costs one more decoder pass.
+        prompt: text that precedes the audio (names, terms); empty for none.
+    """
+
+    beam_size: int = 1
+    max_new_tokens: int = 224
+    word_times: bool = False
+    prompt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word with its place in the audio (seconds from the start) and probability (0..1)."""
+
+    text: str
+    start: float
+    end: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What an engine says about one clip.
+
+    Attributes:
+        token_logprobs: natural log-probability of each text token.
+        no_speech_probability: the model's own, 0..1.
+        words: empty unless word times were asked for.
+    """
+
+    text: str
+    language: str
+    token_logprobs: tuple[float, ...]
+    no_speech_probability: float
+    words: tuple[Word, ...] = field(default=())
+
+
+class Engine(Protocol):
+    """A loaded engine. Safe to call from one thread at a time."""
+
+    description: EngineDescription
+
+    def transcribe(self, clips: Sequence[Samples], options: DecodingOptions) -> list[Transcript]:
+        """Transcribe a batch of clips of at most 30 s each, in order.
+
+        Raises:
+            ValueError: a clip is longer than 30 s, or holds NaN or infinite samples.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""The streaming session core: audio chunks in, events out, no sockets."""

@@ -1,0 +1,1 @@
+"""Base models, LoRA fine-tuning and merging."""

@@ -1,0 +1,138 @@
+"""Whole files or none: hashing, atomic writes, and folders that appear only when they are complete."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from voiceforge.errors import StorageError
+
+_CHUNK = 1 << 20
+
+
+def sha256_file(path: Path) -> str:
+    """Hex sha256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def sha256_json(value: Any) -> str:
+    """Hex sha256 of a JSON value in canonical form (sorted keys, no spaces)."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sha256_folder(folder: Path) -> dict[str, str]:
+    """Relative POSIX path -> sha256 of every regular file below `folder`, in sorted order."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): sha256_file(path) for path in files}
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file so that a reader sees the old file or the new one, never a half.
+
+    Raises:
+        StorageError: the disk is full, read-only or refuses the file.
+    """
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """The bytes twin of `write_text`."""
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.chmod(name, 0o644)
+            os.replace(name, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+            raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON value, indented and with a final newline, atomically."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        StorageError: the file is missing or not JSON.
+    """
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise StorageError(f"{path} is missing. Run the stage that makes it again.") from error
+    except ValueError as error:
+        raise StorageError(f"{path} is not valid JSON ({error}). Delete it and run again.") from error
+
+
+@contextlib.contextmanager
+def new_folder(final: Path) -> Iterator[Path]:
+    """Yield an empty folder that takes the name `final` when the block ends well.
+
+    When the block fails nothing is left behind; when the process is killed only a `.tmp-` folder
+    is, which `remove_leftovers` clears. An existing `final` is replaced whole.
+    """
+    with storage_errors(final):
+        final.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".tmp-{final.name}-"))
+        temporary.chmod(0o755)
+        try:
+            yield temporary
+            if final.exists():
+                old = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".tmp-{final.name}-old-"))
+                os.rename(final, old / final.name)
+                os.rename(temporary, final)
+                shutil.rmtree(old, ignore_errors=True)
+            else:
+                os.rename(temporary, final)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+
+
+def remove_leftovers(parent: Path) -> list[Path]:
+    """Remove what killed runs left of `new_folder` below `parent`; returns what was removed."""
+    found = [path for path in parent.rglob(".tmp-*") if path.is_dir()]
+    for path in found:
+        shutil.rmtree(path, ignore_errors=True)
+    return found
+
+
+@contextlib.contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn the disk's own errors (full, read-only, forbidden) into a `StorageError` with advice."""
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or path
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageError(
+                f"The disk is full: {where} could not be written. Free some space (`voiceforge gc` "
+                "removes artifacts that nothing needs) and run again; finished stages are kept."
+            ) from error
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise StorageError(
+                f"{where} cannot be written ({error.strerror}). Make it writable, or set "
+                "VOICEFORGE_HOME to a folder that is."
+            ) from error
+        raise

@@ -1,0 +1,138 @@
+"""What differs from machine to machine: the `VOICEFORGE_*` environment variables.
+
+Domains are described in params.yaml (`voiceforge.params`); this module is only about the machine.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from voiceforge.errors import UsageError
+
+PARAMS_FILE = "params.yaml"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where things lie on this machine and how much of it may be used.
+
+    Attributes:
+        project: folder that holds params.yaml, dvc.yaml and data/corpora.
+        home: run-time state (Dagster, MLflow, caches, artifacts); `var` in the project by default.
+        threads: CPU threads for training and inference.
+        offline: never open a network connection; only the local cache is a source.
+        source_timeout: seconds after which a source that does not answer counts as unreachable.
+    """
+
+    project: Path
+    home: Path
+    threads: int
+    offline: bool
+    source_timeout: float
+
+    @property
+    def cache(self) -> Path:
+        """Downloads and base models; safe to delete, costs a download."""
+        return self.home / "cache"
+
+    @property
+    def artifacts(self) -> Path:
+        return self.home / "artifacts"
+
+    @property
+    def corpora(self) -> Path:
+        return self.project / "data" / "corpora"
+
+    @property
+    def dagster_home(self) -> Path:
+        return self.home / "dagster"
+
+    @property
+    def mlflow_uri(self) -> str:
+        return f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
+
+    @property
+    def mlflow_artifacts(self) -> Path:
+        return self.home / "mlflow" / "artifacts"
+
+    @property
+    def bentoml_home(self) -> Path:
+        return self.home / "bentoml"
+
+    @property
+    def locks(self) -> Path:
+        return self.home / "locks"
+
+
+_KNOWN = {
+    "VOICEFORGE_PROJECT": "folder with params.yaml (default: the nearest one above the current folder)",
+    "VOICEFORGE_HOME": "folder for run-time state (default: var in the project)",
+    "VOICEFORGE_THREADS": "CPU threads, a whole number from 1 (default: the CPUs this process may use)",
+    "VOICEFORGE_OFFLINE": "1 to open no network connection, 0 otherwise (default: 0)",
+    "VOICEFORGE_SOURCE_TIMEOUT": "seconds before a silent source is given up, above 0 (default: 10)",
+    # Read by the service itself (serving.service), since a Bento runs without a project.
+    "VOICEFORGE_MODEL": "engine folder or model to serve (default: the champion of the domain)",
+    "VOICEFORGE_DOMAIN": "domain that the service serves (default: the only one with a champion)",
+}
+
+
+def load_settings(environ: Mapping[str, str] | None = None, start: Path | None = None) -> Settings:
+    """Read the `VOICEFORGE_*` variables.
+
+    Raises:
+        UsageError: an unknown variable, a bad value, or no params.yaml to be found.
+    """
+    environ = os.environ if environ is None else environ
+    for key in environ:
+        if key.startswith("VOICEFORGE_") and key not in _KNOWN:
+            known = "\n".join(f"  {name}: {what}" for name, what in _KNOWN.items())
+            raise UsageError(f"The environment variable {key} is not known. Known are:\n{known}")
+    project = _project(environ, (start or Path.cwd()).resolve())
+    home = Path(environ.get("VOICEFORGE_HOME") or project / "var").expanduser().resolve()
+    return Settings(
+        project=project,
+        home=home,
+        threads=int(_number(environ, "VOICEFORGE_THREADS", len(os.sched_getaffinity(0)), 1, whole=True)),
+        offline=_flag(environ, "VOICEFORGE_OFFLINE"),
+        source_timeout=_number(environ, "VOICEFORGE_SOURCE_TIMEOUT", 10.0, 0.001),
+    )
+
+
+def _project(environ: Mapping[str, str], start: Path) -> Path:
+    if given := environ.get("VOICEFORGE_PROJECT"):
+        project = Path(given).expanduser().resolve()
+        if not (project / PARAMS_FILE).is_file():
+            raise UsageError(f"VOICEFORGE_PROJECT is {project}, which has no {PARAMS_FILE}.")
+        return project
+    for folder in (start, *start.parents):
+        if (folder / PARAMS_FILE).is_file():
+            return folder
+    raise UsageError(
+        f"No {PARAMS_FILE} in {start} or any folder above it. Run the command inside a VoiceForge "
+        "project, or set VOICEFORGE_PROJECT to one."
+    )
+
+
+def _number(
+    environ: Mapping[str, str], key: str, default: float, low: float, *, whole: bool = False
+) -> float:
+    text = environ.get(key, "")
+    if not text:
+        return default
+    try:
+        value: float = int(text) if whole else float(text)
+    except ValueError:
+        value = float("nan")
+    if not value >= low:
+        raise UsageError(f"{key} is {text!r}. It must be: {_KNOWN[key]}.")
+    return value
+
+
+def _flag(environ: Mapping[str, str], key: str) -> bool:
+    text = environ.get(key, "0")
+    if text not in ("0", "1", ""):
+        raise UsageError(f"{key} is {text!r}. It must be: {_KNOWN[key]}.")
+    return text == "1"
