@@ -1,0 +1,39 @@
+"""What tests share: one cache of downloads and derived files, fetched once and kept."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.update(
+    DAGSTER_DISABLE_TELEMETRY="1",
+    MLFLOW_DISABLE_TELEMETRY="true",
+    DVC_NO_ANALYTICS="1",
+    BENTOML_DO_NOT_TRACK="True",
+    HF_HUB_DISABLE_TELEMETRY="1",
+    HF_HUB_OFFLINE="1",
+    TOKENIZERS_PARALLELISM="false",
+)
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """The checkout."""
+    return PROJECT
+
+
+@pytest.fixture(scope="session")
+def cache() -> Path:
+    """Base models and speech, verified by sha256, shared by all tests and by `make run`."""
+    folder = PROJECT / "var" / "cache"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def threads() -> int:
+    return len(os.sched_getaffinity(0))
