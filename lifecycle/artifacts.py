@@ -1,0 +1,203 @@
+"""Artifacts: folders made once from their inputs, whole or not at all, and never made again.
+
+An artifact lies in `artifacts/DOMAIN/STAGE/KEY/` beside its `manifest.json`: the sha256 of its
+files, of its inputs and of the parameters it was made from. The key is a hash over the stage, its
+code version, inputs and parameters, so that an unchanged question finds its answer. `current.json`
+in the stage's folder names the artifact that the domain's last run made or found.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from voiceforge.errors import IntegrityError, StageError
+from voiceforge.files import new_folder, read_json, sha256_folder, sha256_json, write_json
+
+MANIFEST = "manifest.json"
+_KEY_LENGTH = 16
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What a stage left on disk.
+
+    Attributes:
+        path: its folder.
+        sha256: hash over the sha256 of its files; what a later stage records as its input.
+        inputs: name -> sha256 of what it was made from.
+        parameters: the parameters it was made from.
+        summary: plain figures for people (Dagster metadata, `dvc metrics`).
+        seconds: wall time of making it.
+        reused: True when it was found rather than made.
+    """
+
+    domain: str
+    stage: str
+    key: str
+    path: Path
+    sha256: str
+    inputs: Mapping[str, str]
+    parameters: Mapping[str, Any]
+    summary: Mapping[str, Any]
+    seconds: float
+    reused: bool = field(default=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a stage is asked to make: its identity before it exists.
+
+    Attributes:
+        version: the stage's code version, raised when its output for equal inputs changes.
+    """
+
+    domain: str
+    stage: str
+    version: int
+    inputs: Mapping[str, str]
+    parameters: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        return sha256_json(
+            [self.stage, self.version, dict(self.inputs), dict(self.parameters)]
+        )[:_KEY_LENGTH]
+
+
+Build = Callable[[Path, Path], Mapping[str, Any]]
+"""Makes the artifact in its first argument, an empty folder; the second is a folder that outlives a
+kill, for checkpoints. Returns the summary."""
+
+
+class ArtifactStore:
+    """The artifacts of every domain below one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def folder(self, domain: str, stage: str) -> Path:
+        return self.root / domain / stage
+
+    def make(self, question: Question, build: Build, *, at: Path | None = None) -> Artifact:
+        """Find the artifact that answers `question`, or build it.
+
+        Args:
+            at: its folder, where that is not the store's own choice (corpora).
+
+        Raises:
+            IntegrityError: the artifact exists and its files are not what its manifest says.
+        """
+        path = at or self.folder(question.domain, question.stage) / question.key
+        found = self._find(path, question.key)
+        if found is None:
+            found = self._build(question, build, path)
+        self._point(found)
+        return found
+
+    def load(self, path: Path) -> Artifact:
+        """Read an artifact's manifest (its files are not hashed again)."""
+        fields = read_json(path / MANIFEST)
+        return Artifact(
+            domain=fields["domain"],
+            stage=fields["stage"],
+            key=fields["key"],
+            path=path,
+            sha256=sha256_json(fields["files"]),
+            inputs=fields["inputs"],
+            parameters=fields["parameters"],
+            summary=fields["summary"],
+            seconds=fields["seconds"],
+            reused=True,
+        )
+
+    def current(self, domain: str, stage: str) -> Artifact:
+        """The artifact that the domain's last run of `stage` made or found.
+
+        Raises:
+            StageError: that stage has not run, or its artifact was removed.
+        """
+        pointer = self.folder(domain, stage) / "current.json"
+        if pointer.is_file():
+            path = Path(self.root.parent / read_json(pointer)["path"])
+            if (path / MANIFEST).is_file():
+                return self.load(path)
+        raise StageError(
+            f"The stage '{stage}' of {domain} has left no artifact yet. Run it first: "
+            f"`voiceforge run --domain {domain}` runs every stage that is missing."
+        )
+
+    def has_current(self, domain: str, stage: str) -> bool:
+        try:
+            self.current(domain, stage)
+        except StageError:
+            return False
+        return True
+
+    def history(self, domain: str, stage: str) -> list[Artifact]:
+        """Every finished artifact of a stage, oldest first."""
+        folder = self.folder(domain, stage)
+        manifests = sorted(folder.glob(f"[!.]*/{MANIFEST}"), key=lambda path: path.stat().st_mtime)
+        return [self.load(path.parent) for path in manifests]
+
+    def workspace(self, question: Question) -> Path:
+        """A folder that outlives a kill; removed when the artifact is finished."""
+        return self.folder(question.domain, question.stage) / f".work-{question.key}"
+
+    def _find(self, path: Path, key: str) -> Artifact | None:
+        if not (path / MANIFEST).is_file():
+            return None
+        artifact = self.load(path)
+        if artifact.key != key:
+            return None
+        _check_files(path)
+        return artifact
+
+    def _build(self, question: Question, build: Build, path: Path) -> Artifact:
+        workspace = self.workspace(question)
+        workspace.mkdir(parents=True, exist_ok=True)
+        started = time.monotonic()
+        with new_folder(path) as folder:
+            summary = build(folder, workspace)
+            files = sha256_folder(folder)
+            write_json(
+                folder / MANIFEST,
+                {
+                    "domain": question.domain,
+                    "stage": question.stage,
+                    "key": question.key,
+                    "version": question.version,
+                    "inputs": dict(question.inputs),
+                    "parameters": dict(question.parameters),
+                    "summary": dict(summary),
+                    "seconds": round(time.monotonic() - started, 3),
+                    "files": files,
+                    "sizes": {name: (folder / name).stat().st_size for name in files},
+                },
+            )
+        shutil.rmtree(workspace, ignore_errors=True)
+        made = self.load(path)
+        return Artifact(**{**made.__dict__, "reused": False})
+
+    def _point(self, artifact: Artifact) -> None:
+        relative = os.path.relpath(artifact.path, self.root.parent)
+        write_json(
+            self.folder(artifact.domain, artifact.stage) / "current.json",
+            {"path": relative, "sha256": artifact.sha256},
+        )
+
+
+def _check_files(path: Path) -> None:
+    """Cheap check that nothing was removed or cut; hashes are checked where files are loaded."""
+    for name, size in read_json(path / MANIFEST)["sizes"].items():
+        file = path / name
+        if not file.is_file() or file.stat().st_size != size:
+            raise IntegrityError(
+                f"{file} is missing or not {size} bytes long, as {path / MANIFEST} says it is. "
+                f"Delete the folder {path} and run again: it will be made anew."
+            )

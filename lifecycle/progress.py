@@ -1,0 +1,46 @@
+"""Progress of long work, for whoever wants to show it: the terminal, Dagster, a test."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a stage is.
+
+    Attributes:
+        done: units done, 0..total; a unit is a recording, a step or a clip.
+        total: units in all; 0 where that is not known.
+        message: one short line for a person, may be empty.
+        values: figures of the moment, such as loss or seconds left.
+    """
+
+    domain: str
+    stage: str
+    done: int
+    total: int
+    message: str = ""
+    values: Mapping[str, float] = field(default_factory=dict)
+
+
+Listener = Callable[[Progress], None]
+_listeners: list[Listener] = []
+
+
+def publish(progress: Progress) -> None:
+    """Tell every listener of this process."""
+    for listener in tuple(_listeners):
+        listener(progress)
+
+
+@contextlib.contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Call `listener` with every progress that is published while the block runs."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
