@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from serving.engines.contracts import Engine
-from serving.engines.description import engine_sha256, read_description
+from serving.engines.description import read_description
 from voiceforge.errors import UsageError
-
-__all__ = ["engine_sha256", "load_engine"]
 
 
 def load_engine(path: Path, threads: int) -> Engine:
