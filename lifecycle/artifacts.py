@@ -2,8 +2,8 @@
 
 An artifact lies in `artifacts/DOMAIN/STAGE/KEY/` beside its `manifest.json`: the sha256 of its
 files, of its inputs and of the parameters it was made from. The key is a hash over the stage, its
-code version, inputs and parameters, so that an unchanged question finds its answer. `current.json`
-in the stage's folder names the artifact that the domain's last run made or found.
+code version, inputs and parameters, so that an unchanged question finds its answer.
+`artifacts/DOMAIN/current/STAGE.json` names the artifact that the last run made or found.
 """
 
 from __future__ import annotations
@@ -84,11 +84,20 @@ class ArtifactStore:
     def folder(self, domain: str, stage: str) -> Path:
         return self.root / domain / stage
 
-    def make(self, question: Question, build: Build, *, at: Path | None = None) -> Artifact:
+    def make(
+        self,
+        question: Question,
+        build: Build,
+        *,
+        at: Path | None = None,
+        pointer: str | None = None,
+    ) -> Artifact:
         """Find the artifact that answers `question`, or build it.
 
         Args:
             at: its folder, where that is not the store's own choice (corpora).
+            pointer: name under which `current` finds it, by default the stage's; where a stage
+                runs more than once (predictions of several engines) each run has its own.
 
         Raises:
             IntegrityError: the artifact exists and its files are not what its manifest says.
@@ -97,7 +106,7 @@ class ArtifactStore:
         found = self._find(path, question.key)
         if found is None:
             found = self._build(question, build, path)
-        self._point(found)
+        self._point(found, pointer or question.stage)
         return found
 
     def load(self, path: Path) -> Artifact:
@@ -122,7 +131,7 @@ class ArtifactStore:
         Raises:
             StageError: that stage has not run, or its artifact was removed.
         """
-        pointer = self.folder(domain, stage) / "current.json"
+        pointer = self._pointer(domain, stage)
         if pointer.is_file():
             path = Path(self.root.parent / read_json(pointer)["path"])
             if (path / MANIFEST).is_file():
@@ -184,12 +193,17 @@ class ArtifactStore:
         made = self.load(path)
         return Artifact(**{**made.__dict__, "reused": False})
 
-    def _point(self, artifact: Artifact) -> None:
-        relative = os.path.relpath(artifact.path, self.root.parent)
-        write_json(
-            self.folder(artifact.domain, artifact.stage) / "current.json",
-            {"path": relative, "sha256": artifact.sha256},
-        )
+    def _point(self, artifact: Artifact, name: str) -> None:
+        pointer = self._pointer(artifact.domain, name)
+        content = {
+            "path": os.path.relpath(artifact.path, self.root.parent),
+            "sha256": artifact.sha256,
+        }
+        if not pointer.is_file() or read_json(pointer) != content:
+            write_json(pointer, content)
+
+    def _pointer(self, domain: str, name: str) -> Path:
+        return self.root / domain / "current" / f"{name}.json"
 
 
 def _check_files(path: Path) -> None:

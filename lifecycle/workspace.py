@@ -46,10 +46,11 @@ class Workspace:
         build: Build,
         *,
         at: Path | None = None,
+        pointer: str | None = None,
     ) -> Artifact:
         """See `ArtifactStore.make`."""
         question = Question(self.domain.name, stage, version, inputs, parameters)
-        return self.store.make(question, build, at=at)
+        return self.store.make(question, build, at=at, pointer=pointer)
 
     def report(
         self, stage: str, done: int, total: int, message: str = "", **values: float

@@ -1,0 +1,94 @@
+"""Assets corpus and splits, with the checks that block what follows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from assets.common import GROUP, domains, result, stage, table
+from lifecycle.corpus import corpus_version, make_corpus, version_corpus
+from lifecycle.splits import make_splits, split_problems
+
+
+@dg.asset(partitions_def=domains, group_name=GROUP, kinds={"dvc", "flac"}, pool="dvc")
+def corpus(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+    """Every source's recordings as 16 kHz mono FLAC, in one table, versioned by DVC."""
+    with stage(context) as workspace:
+        artifact = make_corpus(workspace)
+        version = version_corpus(workspace, artifact)
+    summary = artifact.summary
+    return result(
+        artifact,
+        {
+            "dagster/row_count": summary["utterances"],
+            "hours": round(summary["seconds"] / 3600, 2),
+            "speakers": summary["speakers"],
+            "words": summary["words"],
+            "quarantined": summary["quarantined"],
+            "by accent": table(summary["by_accent"]),
+            "quarantine reasons": dg.MetadataValue.json(summary["quarantine_reasons"]),
+            "DVC version": version["md5"],
+        },
+    )
+
+
+@dg.asset_check(
+    asset=corpus, blocking=True, partitions_def=domains, description="Most recordings are usable."
+)
+def few_quarantined(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    """Blocks the run when sources lose more than `quarantine_limit` of their recordings."""
+    with stage(context) as workspace:
+        summary = workspace.current("corpus").summary
+        limit = workspace.domain.quarantine_limit
+    total = summary["utterances"] + summary["quarantined"]
+    share = summary["quarantined"] / max(1, total)
+    return dg.AssetCheckResult(
+        passed=summary["utterances"] > 0 and share <= limit,
+        description=(
+            f"{summary['quarantined']} of {total} recordings ({share:.1%}) are in quarantine; "
+            f"quarantine_limit allows {limit:.0%}. Their reasons are in quarantine.parquet beside "
+            "the corpus."
+        ),
+        metadata={"share": share, "limit": limit},
+    )
+
+
+@dg.asset_check(asset=corpus, partitions_def=domains, description="The corpus is under DVC.")
+def has_version(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    """The corpus on disk is the version that DVC recorded."""
+    with stage(context) as workspace:
+        version = corpus_version(workspace)
+    return dg.AssetCheckResult(passed=bool(version["md5"]), metadata={"md5": version["md5"]})
+
+
+@dg.asset(partitions_def=domains, group_name=GROUP, deps=[corpus], kinds={"parquet"})
+def splits(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+    """Train, dev and test, apart in texts and, where a source has several speakers, in voices."""
+    with stage(context) as workspace:
+        artifact = make_splits(workspace)
+    return result(
+        artifact,
+        {
+            "dagster/row_count": artifact.summary["utterances"],
+            "by split": table(artifact.summary["by_split"]),
+            "left out": artifact.summary["left_out"],
+            "speakers in more than one split": dg.MetadataValue.json(
+                artifact.summary["shared_speakers"]
+            ),
+        },
+    )
+
+
+@dg.asset_check(
+    asset=splits, blocking=True, partitions_def=domains, description="Nothing leaks into test."
+)
+def splits_are_disjoint(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    """Blocks training when a text or a separable speaker is in two splits, or a split is empty."""
+    with stage(context) as workspace:
+        problems = split_problems(workspace)
+    return dg.AssetCheckResult(
+        passed=not problems,
+        description="; ".join(problems[:5]) or "No text is in two splits.",
+        metadata={"problems": len(problems)},
+    )

@@ -1,0 +1,145 @@
+"""Assets base model, adapter, merged model and engine, with the checks that block what follows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from assets.common import GROUP, domains, percent, result, stage
+from assets.corpus import splits
+from assets.plots import loss_curve
+from lifecycle.adapter import make_adapter
+from lifecycle.base_model import base_model as resolve_base_model
+from lifecycle.engine import engine_loss, make_base_engine, make_engine
+from lifecycle.merged_model import make_merged_model, non_finite_tensors
+
+
+@dg.asset(partitions_def=domains, group_name=GROUP, kinds={"huggingface"})
+def base_model(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+    """The base model from its catalogue, verified by sha256."""
+    with stage(context) as workspace:
+        model = resolve_base_model(workspace)
+    return dg.MaterializeResult(
+        metadata={
+            "name": model.name,
+            "path": dg.MetadataValue.path(str(model.path)),
+            "tensors sha256": model.sha256,
+            "multilingual": model.multilingual,
+            "licence": model.licence,
+        },
+        data_version=dg.DataVersion(model.sha256),
+    )
+
+
+@dg.asset(
+    partitions_def=domains,
+    group_name=GROUP,
+    deps=[splits, base_model],
+    kinds={"pytorch", "huggingface"},
+    pool="training",
+)
+def adapter(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+    """LoRA fine-tuning on length-matched mels, in a process of its own."""
+    with stage(context) as workspace:
+        artifact = make_adapter(workspace)
+    summary = artifact.summary
+    curve = summary["loss_curve"]
+    return result(
+        artifact,
+        {
+            "steps": summary["steps"],
+            "final loss": curve[-1]["loss"],
+            "dev word error rate": f"{summary['dev_word_error_rate']:.2%} of "
+            f"{summary['dev_words']:,} words",
+            "training seconds": summary["seconds"],
+            "peak memory GB": round(summary["peak_memory_bytes"] / 1e9, 2),
+            "loss curve": dg.MetadataValue.md(loss_curve(curve, summary["dev_curve"])),
+        },
+    )
+
+
+@dg.asset_check(
+    asset=adapter, blocking=True, partitions_def=domains, description="Training learned something."
+)
+def loss_fell(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    """Blocks when the loss of the last steps is not below that of the first."""
+    with stage(context) as workspace:
+        curve = workspace.current("adapter").summary["loss_curve"]
+    share = max(1, len(curve) // 5)
+    first = sum(point["loss"] for point in curve[:share]) / share
+    last = sum(point["loss"] for point in curve[-share:]) / share
+    return dg.AssetCheckResult(
+        passed=last < first,
+        description=f"Loss went from {first:.3f} to {last:.3f} (means of {share} points).",
+        metadata={"first": first, "last": last},
+    )
+
+
+@dg.asset(
+    partitions_def=domains, group_name=GROUP, deps=[adapter, base_model], kinds={"safetensors"}
+)
+def merged_model(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+    """The adapter folded into the base model, as a Hugging Face folder."""
+    with stage(context) as workspace:
+        artifact = make_merged_model(workspace)
+    return result(artifact, {"tensors sha256": artifact.summary["tensors_sha256"]})
+
+
+@dg.asset_check(
+    asset=merged_model, blocking=True, partitions_def=domains, description="All weights are finite."
+)
+def weights_are_finite(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    """Blocks when a merged tensor holds NaN or infinity."""
+    with stage(context) as workspace:
+        bad = non_finite_tensors(workspace)
+    return dg.AssetCheckResult(
+        passed=not bad, description=f"Not finite: {', '.join(bad) or 'none'}."
+    )
+
+
+@dg.asset(
+    partitions_def=domains,
+    group_name=GROUP,
+    deps=[merged_model, splits],
+    kinds={"ctranslate2"},
+)
+def engine(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+    """The merged model as CTranslate2 int8, and what quantization costs on dev."""
+    with stage(context) as workspace:
+        artifact = make_engine(workspace)
+        loss = engine_loss(artifact)
+    summary = artifact.summary
+    return result(
+        artifact,
+        {
+            "precision": summary["precision"],
+            "megabytes": round(summary["bytes"] / 1e6, 1),
+            "dev word error rate before": percent(summary["word_error_rate_before"]),
+            "dev word error rate after": percent(summary["word_error_rate_after"]),
+            "loss in points": round(loss, 2),
+        },
+    )
+
+
+@dg.asset_check(
+    asset=engine, blocking=True, partitions_def=domains, description="Quantization costs little."
+)
+def engine_agrees(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    """Blocks when the engine makes more word errors than its source by over `engine.margin`."""
+    with stage(context) as workspace:
+        loss = engine_loss(workspace.current("engine"))
+        margin = workspace.domain.engine.margin
+    return dg.AssetCheckResult(
+        passed=loss <= margin,
+        description=f"{loss:+.2f} points against the float32 engine; {margin:g} are allowed.",
+        metadata={"loss in points": loss, "margin in points": margin},
+    )
+
+
+@dg.asset(partitions_def=domains, group_name=GROUP, deps=[base_model], kinds={"ctranslate2"})
+def base_engine(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+    """The base model as the same engine, padded to the 30 s windows that it knows."""
+    with stage(context) as workspace:
+        artifact = make_base_engine(workspace)
+    return result(artifact, {"precision": artifact.summary["precision"]})

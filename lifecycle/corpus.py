@@ -1,0 +1,73 @@
+"""Stage corpus: every source's recordings as 16 kHz FLAC with their table, versioned by DVC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lifecycle.artifacts import Artifact
+from lifecycle.workspace import Workspace
+from voiceforge.files import new_folder, read_json, write_json
+
+STAGE = "corpus"
+VERSION = 1
+
+
+def make_corpus(workspace: Workspace) -> Artifact:
+    """Build the corpus at `data/corpora/DOMAIN` unless its sources are those it was built from."""
+    from data.corpus import build_corpus, source_fingerprint
+
+    settings, domain = workspace.settings, workspace.domain
+    fingerprint = source_fingerprint(domain, project=settings.project)
+
+    def build(folder: Path, resume: Path) -> Mapping[str, Any]:
+        summary = build_corpus(
+            domain,
+            folder,
+            project=settings.project,
+            cache=settings.cache,
+            offline=settings.offline,
+            timeout=settings.source_timeout,
+            workers=settings.threads,
+            resume=resume,
+            progress=lambda done, total: workspace.report(STAGE, done, total, "recordings"),
+        )
+        return summary.as_dict()
+
+    return workspace.make(
+        STAGE,
+        VERSION,
+        {"sources": fingerprint},
+        {"sources": [source.model_dump(mode="json") for source in domain.sources]},
+        build,
+        at=workspace.corpus,
+    )
+
+
+def version_corpus(workspace: Workspace, corpus: Artifact) -> Mapping[str, Any]:
+    """Add the corpus to DVC and push it to the remote; returns the recorded version.
+
+    The small `.dvc` file is left for the user to commit.
+    """
+    from data.versions import add_version
+
+    record = workspace.store.folder(workspace.domain.name, STAGE) / "versions" / corpus.sha256
+    pointer = workspace.corpus.with_name(workspace.corpus.name + ".dvc")
+    if (record / "version.json").is_file() and pointer.is_file():
+        version: Mapping[str, Any] = read_json(record / "version.json")
+        if str(version["md5"]) in pointer.read_text():
+            return version
+    workspace.report(STAGE, 0, 0, "adding to DVC and pushing")
+    added = add_version(
+        workspace.settings.project, workspace.corpus, workspace.settings.home / "dvc-remote"
+    )
+    version = added.as_dict()
+    with new_folder(record) as folder:
+        write_json(folder / "version.json", version)
+    return version
+
+
+def corpus_version(workspace: Workspace) -> Mapping[str, Any]:
+    """The DVC version of the current corpus."""
+    return version_corpus(workspace, workspace.current(STAGE))

@@ -1,0 +1,42 @@
+"""Stage merged model: the adapter folded into the base model, as a Hugging Face folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lifecycle import adapter
+from lifecycle.artifacts import Artifact
+from lifecycle.base_model import base_model
+from lifecycle.workspace import Workspace
+
+STAGE = "merged_model"
+VERSION = 1
+
+
+def make_merged_model(workspace: Workspace) -> Artifact:
+    """Merge; the summary holds the tensor digest that is the merged model's identity."""
+    from training.merging import merge
+
+    base, source = base_model(workspace), workspace.current(adapter.STAGE)
+
+    def build(folder: Path, _: Path) -> Mapping[str, Any]:
+        return {"tensors_sha256": merge(base.path, source.path, folder)}
+
+    return workspace.make(
+        STAGE, VERSION, {"base_model": base.sha256, adapter.STAGE: source.sha256}, {}, build
+    )
+
+
+def non_finite_tensors(workspace: Workspace) -> list[str]:
+    """Names of merged tensors that hold NaN or infinity."""
+    import torch
+    from safetensors import safe_open
+
+    bad = []
+    for file in sorted(workspace.current(STAGE).path.glob("*.safetensors")):
+        with safe_open(file, framework="pt") as tensors:
+            names = list(tensors.keys())
+            bad += [name for name in names if not torch.isfinite(tensors.get_tensor(name)).all()]
+    return bad

@@ -1,0 +1,64 @@
+"""Stage splits: which utterance trains, which tunes, which decides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from data.utterance import Utterance
+from lifecycle import corpus
+from lifecycle.artifacts import Artifact
+from lifecycle.workspace import Workspace
+from voiceforge.params import EspeakSource
+
+STAGE = "splits"
+VERSION = 1
+TABLE = "utterances.parquet"
+
+
+def make_splits(workspace: Workspace) -> Artifact:
+    """Assign every utterance of the corpus to a split."""
+    from data.corpus import load_corpus, write_utterances
+    from data.splits import assign_splits, split_summary
+
+    source = workspace.current(corpus.STAGE)
+    params = workspace.domain.splits
+    declared = _declared_speakers(workspace)
+
+    def build(folder: Path, _: Path) -> Mapping[str, Any]:
+        rows = assign_splits(load_corpus(source.path), params, declared)
+        write_utterances(folder / TABLE, rows)
+        return split_summary(rows)
+
+    return workspace.make(
+        STAGE, VERSION, {corpus.STAGE: source.sha256}, params.model_dump(mode="json"), build
+    )
+
+
+def read_splits(workspace: Workspace) -> list[Utterance]:
+    """The corpus's utterances with their splits."""
+    from data.corpus import read_utterances
+
+    return read_utterances(workspace.current(STAGE).path / TABLE)
+
+
+def split_problems(workspace: Workspace) -> list[str]:
+    """What is wrong with the splits, empty when nothing is: leaks and empty splits."""
+    from data.splits import check_splits
+
+    return list(check_splits(read_splits(workspace)))
+
+
+def _declared_speakers(workspace: Workspace) -> dict[str, Any]:
+    """The voices whose split params.yaml names."""
+    from data.sources.espeak import speaker_id
+
+    return {
+        speaker_id(accent, voice): split
+        for source in workspace.domain.sources
+        if isinstance(source, EspeakSource)
+        for accent in source.accents
+        for split in ("train", "dev", "test")
+        for voice in getattr(source.voices, split)
+    }
