@@ -182,14 +182,19 @@ def read_predictions(path: Path) -> list[Prediction]:
     import pyarrow.parquet as pq
 
     try:
-        rows = pq.read_table(path, schema=_schema()).to_pylist()
+        table = pq.read_table(path)
+        if not table.schema.equals(_schema()):
+            raise pa.ArrowInvalid(f"its columns are {', '.join(table.column_names)}")
     except FileNotFoundError as error:
         raise StorageError(f"{path} is missing. Run the stage that makes it again.") from error
     except (pa.ArrowException, OSError) as error:
         raise StorageError(
             f"{path} is not a predictions file ({error}). Delete its folder and run again."
         ) from error
-    return [Prediction(**{**row, "token_logprobs": tuple(row["token_logprobs"])}) for row in rows]
+    return [
+        Prediction(**{**row, "token_logprobs": tuple(row["token_logprobs"])})
+        for row in table.to_pylist()
+    ]
 
 
 def _schema() -> Any:
