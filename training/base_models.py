@@ -1,0 +1,194 @@
+"""Base models: a name or a folder becomes a Hugging Face folder with a known identity."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data import catalogue
+from data.fetch import fetch, locked
+from data.sealed import check_sealed, seal, sealed_facts
+from voiceforge.errors import IntegrityError, UsageError
+from voiceforge.files import new_folder, read_json
+
+_TIED = "proj_out.weight"
+_CONVERSION = 1
+"""Raise it when `training.conversion` comes to write other files: older results are made anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class BaseModel:
+    """A Whisper model that training and engines start from.
+
+    Attributes:
+        name: the catalogue's name, or the folder's for a model of one's own.
+        path: folder that transformers loads offline: safetensors, tokenizer, configurations.
+        sha256: `tensor_digest` of its weights: its identity, whatever form it came in.
+        multilingual: whether its decoder takes a language token.
+        n_mels: mel bands it hears, 80 or 128.
+        licence: SPDX identifier, or "unknown".
+    """
+
+    name: str
+    path: Path
+    sha256: str
+    multilingual: bool
+    n_mels: int
+    licence: str
+
+
+def resolve(
+    name: str,
+    *,
+    cache: Path,
+    offline: bool,
+    timeout: float,
+    progress: Callable[[str], None] | None = None,
+) -> BaseModel:
+    """The base model of that catalogue name or folder, fetched and converted when need be.
+
+    Args:
+        name: such as "whisper-base", or the path of a local Hugging Face Whisper folder.
+        cache: folder of downloads and converted models.
+        offline: open no network connection.
+        timeout: seconds after which a silent source is given up.
+        progress: told in words what takes time.
+
+    Raises:
+        UsageError: no such name or folder, or not a Whisper model.
+        SourceError: no source could deliver it.
+        IntegrityError: files are corrupt, or the weights are not those of the catalogue.
+        StorageError: the disk is full or read-only.
+    """
+    if name not in catalogue.CATALOGUE and Path(name).is_dir():
+        folder = Path(name).resolve()
+        return _describe(folder.name, folder, tensor_digest(folder), "unknown")
+    if name not in catalogue.names("whisper", "nemo"):
+        known = ", ".join(catalogue.names("whisper"))
+        raise UsageError(f"There is no base model or folder {name!r}. Known base models: {known}.")
+    entry = catalogue.entry(name)
+    if entry.kind != "whisper":
+        raise UsageError(
+            f"{name} is a NeMo model. Whisper base models are: "
+            f"{', '.join(catalogue.names('whisper'))}."
+        )
+    folder = cache / "base-models" / name
+    made_from = {"pin": entry.pin, "conversion": _CONVERSION}
+    if not _is_made(folder, made_from):
+        source = fetch(name, cache=cache, offline=offline, timeout=timeout, progress=progress)
+        with locked(cache, f"base-model-{name}"):
+            if not _is_made(folder, made_from):
+                if progress:
+                    progress(f"{name}: preparing the weights")
+                _make(entry, source, folder, made_from)
+    facts = check_sealed(folder)
+    return _describe(name, folder, facts["tensors"], entry.licence)
+
+
+def tensor_digest(folder: Path) -> str:
+    """Hex sha256 over the canonical tensors of a folder's safetensors files.
+
+    Canonical: sorted by name; each tensor as its name, shape and float32 little-endian bytes in C
+    order. A stored copy of the tied output projection does not count. The same weights give the
+    same digest as float16, float32, in one file or in shards.
+
+    Raises:
+        UsageError: the folder holds no safetensors.
+        IntegrityError: a file is not valid safetensors.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise UsageError(
+            f"{folder} holds no .safetensors file. Save the model with "
+            "`save_pretrained(..., safe_serialization=True)`; pickled weights are not read."
+        )
+    digest = hashlib.sha256()
+    try:
+        place = {}
+        for file in files:
+            with safe_open(file, framework="np") as opened:
+                place.update(dict.fromkeys(opened.keys(), file))
+        for name in sorted(place):
+            if name != _TIED:
+                _add(digest, name, place[name])
+    except SafetensorError as error:
+        raise IntegrityError(
+            f"{folder} holds a .safetensors file that cannot be read ({error}). Fetch or save the "
+            "model again."
+        ) from error
+    return digest.hexdigest()
+
+
+def _add(digest: Any, name: str, file: Path) -> None:
+    import numpy as np
+    from safetensors import safe_open
+
+    with safe_open(file, framework="np") as opened:
+        kind = opened.get_slice(name).get_dtype()
+        tensor = None if kind == "BF16" else opened.get_tensor(name)
+    if tensor is None:  # NumPy has no bfloat16
+        with safe_open(file, framework="pt") as opened:
+            tensor = opened.get_tensor(name).float().numpy()
+    wide = np.ascontiguousarray(tensor, dtype="<f4")
+    digest.update(f"{name}\0{'x'.join(map(str, wide.shape))}\0".encode())
+    digest.update(wide.data)
+
+
+def _is_made(folder: Path, made_from: dict[str, Any]) -> bool:
+    facts = sealed_facts(folder)
+    return facts is not None and facts["made_from"] == made_from
+
+
+def _make(entry: catalogue.Entry, source: Path, folder: Path, made_from: dict[str, Any]) -> None:
+    form = read_json(source / "manifest.json")["form"]
+    with new_folder(folder) as new:
+        if form == "ctranslate2":
+            from training.conversion import convert
+
+            convert(source, new)
+        else:
+            for path in source.iterdir():
+                if path.name != "manifest.json":
+                    _link(path, new / path.name)
+        tensors = tensor_digest(new)
+        if entry.identity and tensors != entry.identity:
+            raise IntegrityError(
+                f"The weights of {entry.name} in {source} are not those of the catalogue: their "
+                f"tensor digest is {tensors} and should be {entry.identity}. Delete {source} and "
+                "run again; if it happens again, that source has changed."
+            )
+        seal(new, {"name": entry.name, "made_from": made_from, "tensors": tensors})
+
+
+def _link(path: Path, target: Path) -> None:
+    """A hard link where the file system has them: weights are large and never written in place."""
+    try:
+        os.link(path, target)
+    except OSError:
+        shutil.copy2(path, target)
+
+
+def _describe(name: str, folder: Path, sha256: str, licence: str) -> BaseModel:
+    config = read_json(folder / "config.json")
+    if config.get("model_type") != "whisper":
+        raise UsageError(
+            f"{folder} holds a {config.get('model_type')!r} model, and only Whisper models can be "
+            "base models."
+        )
+    from training.conversion import MULTILINGUAL_VOCABULARY
+
+    return BaseModel(
+        name=name,
+        path=folder,
+        sha256=sha256,
+        multilingual=config["vocab_size"] >= MULTILINGUAL_VOCABULARY,
+        n_mels=config["num_mel_bins"],
+        licence=licence,
+    )
