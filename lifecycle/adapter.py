@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lifecycle import splits
 from lifecycle.artifacts import Artifact
 from lifecycle.base_model import base_model
 from lifecycle.workspace import Workspace
+
+if TYPE_CHECKING:
+    from training.recipe import TrainingProgress, TrainingReport
 
 STAGE = "adapter"
 VERSION = 1
@@ -23,35 +26,69 @@ def make_adapter(workspace: Workspace) -> Artifact:
     settings, domain = workspace.settings, workspace.domain
     base = base_model(workspace)
     utterances = workspace.current(splits.STAGE)
+    parameters = {
+        "language": domain.language,
+        "normaliser": domain.evaluation.normaliser,
+        "dev_silence": domain.engine.trailing_silence,
+        **domain.training.model_dump(mode="json"),
+    }
 
     def build(folder: Path, checkpoints: Path) -> Mapping[str, Any]:
-        spec = TrainingSpec.from_params(
-            domain.training,
+        spec = TrainingSpec(
             language=domain.language,
-            normaliser=domain.evaluation.normaliser,
             base=base.path,
             corpus=workspace.corpus,
             utterances=utterances.path / splits.TABLE,
             output=folder,
             threads=settings.threads,
+            normaliser=domain.evaluation.normaliser,
+            dev_silence=domain.engine.trailing_silence,
+            params=domain.training,
         )
-        report = run_training(
-            spec,
-            checkpoints,
-            lambda now: workspace.report(
-                STAGE, now.step, now.steps, now.message, **now.values()
-            ),
-        )
-        return report.summary()
+        report = run_training(spec, checkpoints, lambda news: _report(workspace, news))
+        return _summary(report)
 
     return workspace.make(
         STAGE,
         VERSION,
         {"base_model": base.sha256, splits.STAGE: utterances.sha256},
-        {
-            "language": domain.language,
-            "normaliser": domain.evaluation.normaliser,
-            **domain.training.model_dump(mode="json"),
-        },
+        parameters,
         build,
     )
+
+
+def _report(workspace: Workspace, news: TrainingProgress) -> None:
+    figures = {
+        "loss": news.loss,
+        "learning rate": news.learning_rate,
+        "seconds left": news.seconds_left,
+        "audio seconds per second": news.audio_seconds_per_second,
+        "dev word error rate": next((s.rate for s in news.dev if s.slice == "all"), None),
+    }
+    known = {name: value for name, value in figures.items() if value is not None}
+    workspace.report(STAGE, news.step, news.steps, news.note, **known)
+
+
+def _summary(report: TrainingReport) -> dict[str, Any]:
+    best = next(score for score in report.dev_scores() if score.slice == "all")
+    return {
+        "steps": report.steps,
+        "best_step": report.best_step,
+        "seconds": round(report.seconds, 1),
+        "audio_seconds": round(report.audio_seconds, 1),
+        "train_utterances": report.train_utterances,
+        "trained_parameters": report.trained_parameters,
+        "peak_memory_bytes": report.peak_memory_bytes,
+        "precision": report.precision,
+        "dev_word_error_rate": best.rate,
+        "dev_words": best.words,
+        "loss_curve": [
+            {"step": p.step, "loss": p.loss, "learning_rate": p.learning_rate}
+            for p in report.losses
+        ],
+        "dev_curve": [
+            {"step": score.step, "word_error_rate": score.rate, "words": score.words}
+            for score in report.dev
+            if score.slice == "all"
+        ],
+    }

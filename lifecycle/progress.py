@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
+
+State = Literal["working", "made", "unchanged"]
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,7 @@ class Progress:
         total: units in all; 0 where that is not known.
         message: one short line for a person, may be empty.
         values: figures of the moment, such as loss or seconds left.
+        state: "made" when the stage has just finished its artifact, "unchanged" when it found one.
     """
 
     domain: str
@@ -24,6 +28,7 @@ class Progress:
     total: int
     message: str = ""
     values: Mapping[str, float] = field(default_factory=dict)
+    state: State = "working"
 
 
 Listener = Callable[[Progress], None]

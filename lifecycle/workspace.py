@@ -11,7 +11,7 @@ from typing import Any
 import filelock
 
 from lifecycle.artifacts import Artifact, ArtifactStore, Build, Question
-from lifecycle.progress import Progress, publish
+from lifecycle.progress import Progress, State, publish
 from voiceforge.errors import StageError
 from voiceforge.files import storage_errors
 from voiceforge.params import DomainParams, domain_params
@@ -49,8 +49,14 @@ class Workspace:
         pointer: str | None = None,
     ) -> Artifact:
         """See `ArtifactStore.make`."""
+        name = pointer or stage
+        self.report(name, 0, 0)
         question = Question(self.domain.name, stage, version, inputs, parameters)
-        return self.store.make(question, build, at=at, pointer=pointer)
+        artifact = self.store.make(question, build, at=at, pointer=pointer)
+        state: State = "unchanged" if artifact.reused else "made"
+        seconds = {"seconds": artifact.seconds}
+        publish(Progress(self.domain.name, name, 1, 1, "", seconds, state))
+        return artifact
 
     def report(
         self, stage: str, done: int, total: int, message: str = "", **values: float

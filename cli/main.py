@@ -1,0 +1,212 @@
+"""The `voiceforge` command. Every command imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from voiceforge.errors import VoiceForgeError
+
+app = typer.Typer(
+    name="voiceforge",
+    help="From recordings to a served, proven speech model.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+corpus_app = typer.Typer(help="Corpora and their versions.", no_args_is_help=True)
+app.add_typer(corpus_app, name="corpus")
+
+Domain = Annotated[
+    str | None, typer.Option("--domain", "-d", help="A domain of params.yaml; all by default.")
+]
+OneDomain = Annotated[str, typer.Option("--domain", "-d", help="A domain of params.yaml.")]
+Port = Annotated[int, typer.Option(min=1, max=65535)]
+_debug = False
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """From recordings to a served, proven speech model."""
+    global _debug
+    _debug = debug
+    if version:
+        from voiceforge import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit()
+
+
+@app.command()
+def run(
+    domain: Domain = None,
+    try_service: Annotated[
+        bool,
+        typer.Option(help="Afterwards transcribe a held-out clip through the started service."),
+    ] = False,
+) -> None:
+    """Run the lifecycle: corpus, fine-tuning, proof, registry, certificate, Bento."""
+    from cli.run import run_domains
+
+    run_domains(domain, try_service=try_service)
+
+
+@app.command()
+def up(
+    dagster_port: Port = 3000, mlflow_port: Port = 5000, service_port: Port = 3030, domain: Domain = None
+) -> None:
+    """Start the Dagster UI, the MLflow UI and the service; Ctrl-C ends them all."""
+    from cli.up import start_all
+
+    start_all(dagster_port, mlflow_port, service_port, domain)
+
+
+@app.command()
+def serve(
+    domain: Domain = None,
+    model: Annotated[
+        str | None, typer.Option(help="An engine folder instead of the champion.")
+    ] = None,
+    port: Port = 3030,
+) -> None:
+    """Serve a domain's champion over HTTP and WebSocket on 127.0.0.1."""
+    from cli.serve import serve_forever
+
+    serve_forever(domain, model, port)
+
+
+@app.command()
+def transcribe(
+    files: Annotated[list[Path], typer.Argument(help="Audio or video files.")],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="base:NAME, models:/DOMAIN@ALIAS, models:/DOMAIN/VERSION or an engine folder; "
+            "by default the champion of the only domain that has one."
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Words with times, confidence, model and seconds.")
+    ] = False,
+) -> None:
+    """Print what is said in audio files."""
+    from cli.transcribe import transcribe_files
+
+    transcribe_files(files, model, as_json=as_json)
+
+
+@app.command()
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="The same, for programs.")] = False,
+) -> None:
+    """Show each domain's champion, verdict, word error rates and age."""
+    from cli.status import show_status
+
+    show_status(as_json=as_json)
+
+
+@app.command()
+def init(
+    domain: Annotated[str, typer.Argument(help="Name of the new domain, such as support-fr.")],
+    language: Annotated[str, typer.Option(help="ISO 639-1 code, such as en.")],
+    source: Annotated[Path, typer.Option(help="Folder of recordings with a CSV of audio,text.")],
+    base_model: Annotated[
+        str | None, typer.Option(help="Base model; by default one that knows the language.")
+    ] = None,
+) -> None:
+    """Add a domain for your own recordings to params.yaml."""
+    from cli.init import add_domain
+
+    add_domain(domain, language, source, base_model)
+
+
+@app.command()
+def gc(
+    dry_run: Annotated[bool, typer.Option(help="Only say what would be removed.")] = False,
+    keep_runs: Annotated[int, typer.Option(min=1, help="Artifacts kept per stage.")] = 2,
+) -> None:
+    """Remove artifacts that no alias, certificate or recent run needs."""
+    from cli.gc import collect_garbage
+
+    collect_garbage(dry_run=dry_run, keep_runs=keep_runs)
+
+
+@app.command()
+def stage(
+    name: Annotated[str, typer.Argument(help="A stage's name; `list` lists them.")],
+    domain: OneDomain,
+) -> None:
+    """Run one stage without Dagster; dvc.yaml's stages call this."""
+    from cli.stage import run_stage
+
+    run_stage(name, domain)
+
+
+@corpus_app.command("checkout")
+def corpus_checkout(
+    version: Annotated[str, typer.Argument(help="NAME@HASH, as a run or MLflow recorded it.")],
+) -> None:
+    """Restore any recorded version of a corpus from DVC's cache or remote."""
+    from cli.corpus import checkout
+
+    checkout(version)
+
+
+@corpus_app.command("list")
+def corpus_list() -> None:
+    """List the corpora and their recorded versions."""
+    from cli.corpus import list_corpora
+
+    list_corpora()
+
+
+def main() -> None:
+    """Entry point: one paragraph for an expected error, a traceback only with --debug."""
+    from rich.console import Console
+
+    errors = Console(stderr=True, soft_wrap=True)
+    try:
+        app(standalone_mode=False, prog_name="voiceforge")
+    except VoiceForgeError as error:
+        if _debug:
+            raise
+        errors.print(f"[bold red]Error:[/] {_escape(str(error))}", highlight=False)
+        sys.exit(error.exit_code)
+    except typer.Exit as end:
+        sys.exit(end.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        errors.print("Interrupted. What had finished is kept; the same command goes on from there.")
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        usage = getattr(error, "format_message", None)
+        if usage is not None and hasattr(error, "exit_code"):
+            errors.print(f"[bold red]Error:[/] {_escape(usage())}", highlight=False)
+            sys.exit(error.exit_code)
+        if _debug:
+            raise
+        errors.print(
+            f"[bold red]Error:[/] {type(error).__name__}: {_escape(str(error))}\nThis was not "
+            "expected. `voiceforge --debug COMMAND` shows where it happened.",
+            highlight=False,
+        )
+        sys.exit(1)
+
+
+def _escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+"""Stages accuracy, accent and latency report: what the predictions say, for people and gates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lifecycle import engine as engines
+from lifecycle import predictions
+from lifecycle.artifacts import Artifact
+from lifecycle.workspace import Workspace
+from voiceforge.files import read_json, write_json
+
+if TYPE_CHECKING:
+    from evaluation.reports.accent import AccentReport
+    from evaluation.reports.accuracy import AccuracyReport
+    from evaluation.reports.latency import LatencyReport
+
+ACCURACY = "accuracy_report"
+ACCENT = "accent_report"
+LATENCY = "latency_report"
+VERSION = 1
+FILE = "report.json"
+_REPEATS = 2
+
+
+def make_accuracy_report(workspace: Workspace) -> Artifact:
+    """Word error rates overall, of people and of synthetic speech, beside the base model's."""
+    return _from_predictions(workspace, ACCURACY)
+
+
+def make_accent_report(workspace: Workspace) -> Artifact:
+    """Word error rates accent by accent, beside the base model's."""
+    return _from_predictions(workspace, ACCENT)
+
+
+def make_latency_report(workspace: Workspace) -> Artifact:
+    """Seconds per clip and throughput of the engine and the base engine, measured here and now."""
+    from evaluation.runners import machine_name
+    from serving.engines import engine_sha256
+
+    params = workspace.domain.evaluation
+    ours, base = workspace.current(engines.STAGE).path, workspace.current(engines.BASE).path
+
+    def build(folder: Path, _: Path) -> Mapping[str, Any]:
+        from evaluation.reports.latency import latency_report
+
+        report = latency_report(
+            _measure(workspace, ours, "fine-tuned"),
+            _measure(workspace, base, "base"),
+            candidate_name=f"{workspace.domain.name} engine",
+            baseline_name=workspace.domain.base_model,
+        )
+        write_json(folder / FILE, report.as_dict())
+        return {
+            "p50_seconds": report.candidate_latency.seconds.p50,
+            "p95_seconds": report.candidate_latency.seconds.p95,
+            "base_p50_seconds": report.baseline_latency.seconds.p50,
+            "base_p95_seconds": report.baseline_latency.seconds.p95,
+            "rtfx_batch": report.candidate_latency.rtfx_batch,
+            "base_rtfx_batch": report.baseline_latency.rtfx_batch,
+            "speedup": report.speedup,
+            "speedup_batch": report.speedup_batch,
+            "clips": report.candidate_latency.clips,
+            "machine": report.candidate_latency.machine,
+        }
+
+    return workspace.make(
+        LATENCY,
+        VERSION,
+        {
+            engines.STAGE: engine_sha256(ours),
+            engines.BASE: engine_sha256(base),
+            "splits": workspace.current("splits").sha256,
+        },
+        {
+            "machine": machine_name(),
+            "threads": workspace.settings.threads,
+            "clips": params.latency_clips,
+            "batch_size": params.batch_size,
+            "seed": params.seed,
+        },
+        build,
+    )
+
+
+def read_accuracy(workspace: Workspace) -> AccuracyReport:
+    from evaluation.reports.accuracy import AccuracyReport
+
+    return AccuracyReport.from_dict(read_json(workspace.current(ACCURACY).path / FILE))
+
+
+def read_accents(workspace: Workspace) -> AccentReport:
+    from evaluation.reports.accent import AccentReport
+
+    return AccentReport.from_dict(read_json(workspace.current(ACCENT).path / FILE))
+
+
+def read_latency(workspace: Workspace) -> LatencyReport:
+    from evaluation.reports.latency import LatencyReport
+
+    return LatencyReport.from_dict(read_json(workspace.current(LATENCY).path / FILE))
+
+
+def report_inputs(workspace: Workspace) -> dict[str, str]:
+    """What the accuracy and accent reports are made from: stage -> sha256."""
+    from evaluation.text import normaliser_identity
+
+    name = workspace.domain.evaluation.normaliser
+    return {
+        stage: workspace.current(stage).sha256
+        for stage in (predictions.STAGE, predictions.BASE, "splits")
+    } | {"normaliser": str(normaliser_identity(name)["sha256"])}
+
+
+def resampling(workspace: Workspace) -> dict[str, Any]:
+    """The statistical arguments that every report of the domain shares."""
+    params = workspace.domain.evaluation
+    return {
+        "normaliser": params.normaliser,
+        "language": workspace.domain.language,
+        "confidence": params.confidence,
+        "resamples": params.resamples,
+        "seed": params.seed,
+    }
+
+
+def _from_predictions(workspace: Workspace, stage: str) -> Artifact:
+    minimum = workspace.domain.gates.minimum_words
+    parameters = resampling(workspace) | ({"minimum_words": minimum} if stage == ACCENT else {})
+
+    def build(folder: Path, _: Path) -> Mapping[str, Any]:
+        from evaluation.reports.accent import accent_report
+        from evaluation.reports.accuracy import accuracy_report
+
+        given = (
+            predictions.read(workspace.current(predictions.STAGE)),
+            predictions.read(workspace.current(predictions.BASE)),
+            predictions.test_utterances(workspace),
+        )
+        names = {
+            "candidate_name": f"{workspace.domain.name} engine",
+            "baseline_name": workspace.domain.base_model,
+        }
+        report: AccuracyReport | AccentReport
+        if stage == ACCURACY:
+            report = accuracy_report(*given, **names, **parameters)
+        else:
+            report = accent_report(*given, **names, **parameters)
+        write_json(folder / FILE, report.as_dict())
+        return {"slices": [slice_row(part) for part in report.as_dict()["slices"]]}
+
+    return workspace.make(stage, VERSION, report_inputs(workspace), parameters, build)
+
+
+def slice_row(part: Mapping[str, Any]) -> dict[str, Any]:
+    """A slice of a report as plain figures: rates are fractions, `words` those of its interval."""
+    rate, comparison = part["word_error_rate"], part["comparison"]
+    row = {
+        "slice": _name(part["slice"]),
+        "word_error_rate": rate["value"],
+        "low": rate["low"],
+        "high": rate["high"],
+        "words": rate["words"],
+        "utterances": rate["utterances"],
+    }
+    if comparison:
+        row |= {
+            "base": comparison["baseline"]["value"],
+            "base_low": comparison["baseline"]["low"],
+            "base_high": comparison["baseline"]["high"],
+            "difference": comparison["difference"]["value"],
+            "difference_low": comparison["difference"]["low"],
+            "difference_high": comparison["difference"]["high"],
+            "reduction": (comparison["reduction"] or {}).get("value"),
+            "compared_words": comparison["difference"]["words"],
+        }
+    return row
+
+
+def _name(fields: Mapping[str, Any]) -> str:
+    from evaluation.comparison import Slice
+
+    return Slice(**fields).name
+
+
+def _measure(workspace: Workspace, engine: Path, message: str) -> Any:
+    from data.audio import read_flac
+    from evaluation.runners import measure_latency
+    from serving.engines import load_engine
+
+    params, threads = workspace.domain.evaluation, workspace.settings.threads
+    workspace.report(LATENCY, 0, 0, f"timing the {message} engine")
+    heard = predictions.test_utterances(workspace)
+    step = max(1, len(heard) // params.latency_clips)
+    chosen = sorted(heard, key=lambda row: row.duration)[::step][: params.latency_clips]
+    return measure_latency(
+        load_engine(engine, threads=threads),
+        [read_flac(workspace.corpus / row.audio) for row in chosen],
+        repeats=_REPEATS,
+        threads=threads,
+        batch_size=params.batch_size,
+    )
