@@ -13,11 +13,12 @@ from typing import Any
 from data import catalogue
 from data.fetch import fetch, locked
 from data.sealed import check_sealed, seal, sealed_facts
+from training.conversion import MULTILINGUAL_VOCABULARY, convert
 from voiceforge.errors import IntegrityError, UsageError
 from voiceforge.files import new_folder, read_json
 
 _TIED = "proj_out.weight"
-_CONVERSION = 1
+_CONVERSION = 2
 """Raise it when `training.conversion` comes to write other files: older results are made anew."""
 
 
@@ -150,8 +151,6 @@ def _make(entry: catalogue.Entry, source: Path, folder: Path, made_from: dict[st
     form = read_json(source / "manifest.json")["form"]
     with new_folder(folder) as new:
         if form == "ctranslate2":
-            from training.conversion import convert
-
             convert(source, new)
         else:
             for path in source.iterdir():
@@ -182,8 +181,6 @@ def _describe(name: str, folder: Path, sha256: str, licence: str) -> BaseModel:
             f"{folder} holds a {config.get('model_type')!r} model, and only Whisper models can be "
             "base models."
         )
-    from training.conversion import MULTILINGUAL_VOCABULARY
-
     return BaseModel(
         name=name,
         path=folder,
