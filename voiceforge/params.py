@@ -104,8 +104,10 @@ class TrainingParams(_Strict):
     targets: tuple[str, ...] = Field(min_length=1)
     trailing_silence: tuple[float, float]
     full_length_share: Share
+    human_share: Share
     maximum_seconds: float = Field(gt=0.0, le=30.0)
     evaluate_every: Positive
+    checkpoint_every: Positive
     dev_utterances: Positive
     seed: int
 

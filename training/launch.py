@@ -1,0 +1,110 @@
+"""Start the training process, follow it, and make sure that nothing of it stays behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from training.recipe import TrainingProgress, TrainingReport, TrainingSpec
+from voiceforge import errors
+from voiceforge.errors import StageError, VoiceForgeError
+from voiceforge.files import storage_errors, write_json
+
+LOG = "training.log"
+_LAST_LINES = 12
+_GRACE_SECONDS = 5.0
+
+
+def run_training(
+    spec: TrainingSpec, workspace: Path, on_progress: Callable[[TrainingProgress], None]
+) -> TrainingReport:
+    """Train in a process (group) of its own; a crash or a leak stays there.
+
+    Args:
+        spec: what to train on and how.
+        workspace: folder of checkpoints and of the log; a killed run continues from it.
+        on_progress: called with every piece of news, in this process.
+
+    Raises:
+        UsageError: what the spec asks for cannot be trained; see `training.lora.train`.
+        StageError: the process crashed; the message holds the last lines of its log.
+        KeyboardInterrupt: passed on after the process group has ended.
+    """
+    request, log = workspace / "spec.json", workspace / LOG
+    write_json(request, {"spec": spec.as_dict(), "workspace": str(workspace)})
+    with storage_errors(log), log.open("w") as sink:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "training.worker", str(request)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=sink,
+            text=True,
+            start_new_session=True,
+            env=_environment(spec.threads),
+        )
+        try:
+            ending = _follow(process.stdout or [], on_progress)
+            process.wait()
+        finally:
+            _end(process)
+    if "report" in ending:
+        return TrainingReport.from_dict(ending["report"])
+    if "error" in ending:
+        raise _as_raised(ending["error"])
+    raise StageError(_crash(process.returncode, log))
+
+
+def _follow(
+    lines: Iterable[str], on_progress: Callable[[TrainingProgress], None]
+) -> dict[str, Any]:
+    """Pass on progress until the output ends; returns the line that is no progress, if any."""
+    ending: dict[str, Any] = {}
+    for line in lines:
+        news = json.loads(line)
+        if "progress" in news:
+            on_progress(TrainingProgress.from_dict(news["progress"]))
+        else:
+            ending = news
+    return ending
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End the whole group: politely, then not."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is not None:
+            break
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE_SECONDS)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _environment(threads: int) -> Mapping[str, str]:
+    quiet = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+    return {**os.environ, **quiet, "OMP_NUM_THREADS": str(threads)}
+
+
+def _as_raised(fields: Mapping[str, str]) -> VoiceForgeError:
+    kind = getattr(errors, fields["kind"], StageError)
+    return kind(fields["message"])
+
+
+def _crash(status: int, log: Path) -> str:
+    """What is known about a process that ended without a word."""
+    how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+    hint = " (often: no memory left)" if status == -signal.SIGKILL else ""
+    lines = log.read_text(errors="replace").splitlines()[-_LAST_LINES:]
+    said = "\n".join(f"  {line}" for line in lines) or "  (nothing)"
+    return (
+        f"The training process ended with {how}{hint} before its report. Run again: it continues "
+        f"from its last checkpoint. Its log is {log}; the last lines:\n{said}"
+    )

@@ -1,0 +1,81 @@
+"""Word errors of the dev clips: batched greedy decoding at clip length, scored by slice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from data.audio import read_flac
+from data.features import WINDOW_FRAMES, mel_frames
+from data.utterance import Utterance
+from evaluation.metrics import per_utterance_errors
+from evaluation.text import normalise
+from training.clips import make_mels
+from training.context import greedy
+from training.recipe import Score, TrainingSpec
+
+_BATCH = 16
+_TOKENS_PER_SECOND = 12.0
+_TOKENS_AT_LEAST = 16
+
+
+def transcribe(
+    model: Any,
+    tokenizer: Any,
+    prompt: Sequence[int],
+    rows: Sequence[Utterance],
+    corpus: Path,
+    *,
+    silence: float,
+    least_frames: int = 0,
+) -> list[str]:
+    """Greedy transcripts of clips, in order.
+
+    Clips of like length share a batch, and new tokens are bounded by its length: a model that
+    repeats itself is cut there, and its errors still count.
+
+    Args:
+        model: a `training.context.LengthMatchedWhisper`.
+        tokenizer: its tokenizer.
+        prompt: from `training.context.prompt_tokens`.
+        rows: the clips, each at most 30 s.
+        corpus: folder of their audio.
+        silence: seconds of silence after the longest clip of a batch.
+        least_frames: mel frames at least; 3000 for a base model, which knows nothing shorter.
+    """
+    hypotheses = [""] * len(rows)
+    order = sorted(range(len(rows)), key=lambda index: rows[index].duration)
+    for start in range(0, len(order), _BATCH):
+        chosen = order[start : start + _BATCH]
+        seconds = rows[chosen[-1]].duration
+        frames = min(max(mel_frames(seconds + silence), least_frames), WINDOW_FRAMES)
+        clips = [read_flac(corpus / rows[index].audio) for index in chosen]
+        mels = torch.from_numpy(make_mels(clips, frames, model.config.num_mel_bins))
+        bound = _TOKENS_AT_LEAST + int(_TOKENS_PER_SECOND * seconds)
+        room = model.config.max_target_positions - len(prompt)
+        tokens = greedy(model, mels, prompt, min(bound, room))
+        for index, text in zip(chosen, tokens, strict=True):
+            hypotheses[index] = tokenizer.decode(text, skip_special_tokens=True).strip()
+    return hypotheses
+
+
+def score(
+    step: int, rows: Sequence[Utterance], hypotheses: Sequence[str], spec: TrainingSpec
+) -> list[Score]:
+    """Pooled word errors: "all" first, then "human", "synthetic", and each synthetic accent."""
+    texts = [normalise(row.text, spec.normaliser, spec.language) for row in rows]
+    heard = [normalise(text, spec.normaliser, spec.language) for text in hypotheses]
+    table = per_utterance_errors(texts, heard)
+    slices = {"all": [True] * len(rows), "human": [not row.is_synthetic for row in rows]}
+    if any(row.is_synthetic for row in rows):
+        slices["synthetic"] = [row.is_synthetic for row in rows]
+    for accent in sorted({row.accent for row in rows if row.is_synthetic}):
+        slices[accent] = [row.is_synthetic and row.accent == accent for row in rows]
+    return [
+        Score(step, name, int(table[mask, 0].sum()), int(table[mask, 1].sum()), sum(mask))
+        for name, mask in slices.items()
+        if any(mask)
+    ]
