@@ -109,6 +109,10 @@ class ArtifactStore:
         self._point(found, pointer or question.stage)
         return found
 
+    def keep(self, name: str, artifact: Artifact) -> None:
+        """Make an artifact that exists the one that `current` finds under `name`."""
+        self._point(artifact, name)
+
     def load(self, path: Path) -> Artifact:
         """Read an artifact's manifest (its files are not hashed again)."""
         fields = read_json(path / MANIFEST)

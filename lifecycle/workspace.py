@@ -58,6 +58,12 @@ class Workspace:
         publish(Progress(self.domain.name, name, 1, 1, "", seconds, state))
         return artifact
 
+    def keep(self, stage: str, artifact: Artifact) -> Artifact:
+        """Go on with an artifact that exists."""
+        self.store.keep(stage, artifact)
+        publish(Progress(self.domain.name, stage, 1, 1, "", {}, "unchanged"))
+        return artifact
+
     def report(
         self, stage: str, done: int, total: int, message: str = "", **values: float
     ) -> None:

@@ -1,0 +1,114 @@
+"""Assets predictions and reports: what the engines said on held-out speech, and what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from assets.common import GROUP, domains, result, stage, table
+from assets.corpus import splits
+from assets.model import base_engine, engine
+from lifecycle.artifacts import Artifact
+from lifecycle.predictions import make_base_predictions, make_predictions
+from lifecycle.reports import make_accent_report, make_accuracy_report, make_latency_report
+
+
+@dg.asset(partitions_def=domains, group_name=GROUP, deps=[engine, splits], kinds={"parquet"})
+def predictions(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+    """The fine-tuned engine on the whole test split, once; every metric derives from this."""
+    with stage(context) as workspace:
+        artifact = make_predictions(workspace)
+    return result(artifact, _decoded(artifact))
+
+
+@dg.asset(partitions_def=domains, group_name=GROUP, deps=[base_engine, splits], kinds={"parquet"})
+def base_predictions(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+    """The padded base model on a stratified sample of the test split."""
+    with stage(context) as workspace:
+        artifact = make_base_predictions(workspace)
+    return result(artifact, _decoded(artifact))
+
+
+@dg.asset_check(
+    asset=predictions, blocking=True, partitions_def=domains, description="Every clip was heard."
+)
+def predictions_are_complete(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    """Blocks when a test utterance has no prediction."""
+    from lifecycle import predictions as core
+
+    with stage(context) as workspace:
+        heard = {row.utterance_id for row in core.read(workspace.current(core.STAGE))}
+        missing = [row.id for row in core.test_utterances(workspace) if row.id not in heard]
+    return dg.AssetCheckResult(
+        passed=not missing,
+        description=f"{len(missing)} of {len(heard) + len(missing)} test utterances are missing"
+        + (f", such as {missing[0]}." if missing else "."),
+        metadata={"missing": len(missing)},
+    )
+
+
+@dg.asset(partitions_def=domains, group_name=GROUP, deps=[predictions, base_predictions])
+def accuracy_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+    """Word error rates with intervals: overall, people, synthetic speech; base beside fine-tuned."""
+    with stage(context) as workspace:
+        artifact = make_accuracy_report(workspace)
+    rows = artifact.summary["slices"]
+    return result(
+        artifact,
+        {
+            "word error rates": table([_shown(row) for row in rows]),
+            "word error rate": rows[0]["word_error_rate"],
+            "words": rows[0]["words"],
+        },
+    )
+
+
+@dg.asset(partitions_def=domains, group_name=GROUP, deps=[predictions, base_predictions])
+def accent_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+    """Word error rates with intervals, accent by accent; base beside fine-tuned."""
+    with stage(context) as workspace:
+        artifact = make_accent_report(workspace)
+    rows = artifact.summary["slices"]
+    return result(
+        artifact,
+        {
+            "word error rates": table([_shown(row) for row in rows]),
+            "worst accent": str(rows[0]["slice"]),
+            "worst word error rate": rows[0]["word_error_rate"],
+        },
+    )
+
+
+@dg.asset(partitions_def=domains, group_name=GROUP, deps=[engine, base_engine, splits])
+def latency_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+    """Seconds per clip and throughput on this machine; base beside fine-tuned."""
+    with stage(context) as workspace:
+        artifact = make_latency_report(workspace)
+    return result(artifact, dict(artifact.summary))
+
+
+def _decoded(artifact: Artifact) -> dict[str, Any]:
+    summary = artifact.summary
+    return {
+        "dagster/row_count": summary["utterances"],
+        "audio seconds": summary["audio_seconds"],
+        "compute seconds": summary["compute_seconds"],
+        "RTFx": round(summary["audio_seconds"] / max(0.001, summary["compute_seconds"]), 1),
+    }
+
+
+def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A slice as a row of text for the Dagster UI; every row has the same columns."""
+    base = ""
+    if "base" in row:
+        base = f"{row['base']:.1%} [{row['base_low']:.1%}, {row['base_high']:.1%}]"
+    return {
+        "slice": str(row["slice"]),
+        "base model": base,
+        "base words": int(row.get("compared_words", 0)),
+        "fine-tuned": f"{row['word_error_rate']:.1%} [{row['low']:.1%}, {row['high']:.1%}]",
+        "words": int(row["words"]),
+        "fewer errors": f"{row['reduction']:.0%}" if row.get("reduction") is not None else "",
+    }

@@ -1,0 +1,22 @@
+"""`voiceforge stage`: one group of stages without Dagster."""
+
+from __future__ import annotations
+
+from cli.progress import live_progress
+
+
+def run_stage(name: str, domain: str) -> None:
+    """Run the stages of one group; see `lifecycle.stages.GROUPS`."""
+    from lifecycle.progress import listening
+    from lifecycle.stages import run_group
+    from lifecycle.workspace import domain_lock, open_workspace
+    from pipelines.instance import prepare
+
+    workspace = open_workspace(domain)
+    prepare(workspace.settings)
+    with (
+        domain_lock(workspace.settings, domain),
+        live_progress() as show,
+        listening(show),
+    ):
+        run_group(workspace, name)

@@ -1,0 +1,55 @@
+"""Stage Bento: the champion's certified engine, packaged for deployment elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lifecycle import certificate, model_version, promotion
+from lifecycle.artifacts import Artifact
+from lifecycle.workspace import Workspace
+from voiceforge.files import write_json
+
+STAGE = "bento"
+VERSION = 1
+
+
+def make_bento(workspace: Workspace) -> Artifact:
+    """Build the champion's Bento; where there is no champion, record that there is none."""
+    promoted = workspace.current(promotion.STAGE)
+    version = str(promoted.summary["champion"])
+
+    def build(folder: Path, _: Path) -> Mapping[str, Any]:
+        record = {"version": version, "tag": ""}
+        if version:
+            record["tag"] = _build(workspace, version)
+        write_json(folder / "bento.json", record)
+        return record
+
+    return workspace.make(STAGE, VERSION, {}, {"champion": version, **_identity(workspace, version)}, build)
+
+
+def _identity(workspace: Workspace, version: str) -> dict[str, str]:
+    """The engine and certificate that go into the Bento."""
+    decided = workspace.current(certificate.STAGE)
+    if version != decided.summary["version"]:
+        return {}
+    return {
+        "engine_sha256": str(decided.summary["engine_sha256"]),
+        "certificate": decided.sha256,
+    }
+
+
+def _build(workspace: Workspace, version: str) -> str:
+    from serving.bento import build_bento
+
+    registry, name = model_version.open_registry(workspace), workspace.domain.name
+    folder = registry.latest_certificate(name, version)
+    return build_bento(
+        name,
+        version,
+        engine=registry.model_folder(name, version),
+        certificate=folder,
+        project=workspace.settings.project,
+    )

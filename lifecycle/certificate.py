@@ -1,0 +1,215 @@
+"""Stage certificate: may this challenger reach users, compared with the champion and the base."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lifecycle import corpus, engine, model_version, predictions, reports, splits
+from lifecycle.artifacts import Artifact
+from lifecycle.workspace import Workspace
+from voiceforge.files import sha256_json, write_json, write_text
+
+if TYPE_CHECKING:
+    from evaluation.comparison import Comparison
+    from experiments.contracts import Gate, ModelReference
+    from serving.registry import ModelVersion
+
+STAGE = "certificate"
+VERSION = 1
+FILE = "certificate.json"
+PAGE = "report.html"
+
+
+def make_certificate(workspace: Workspace) -> Artifact:
+    """Decide, and attach the certificate to the challenger's version in the registry."""
+    registry = model_version.open_registry(workspace)
+    name, registered = workspace.domain.name, workspace.current(model_version.STAGE)
+    version = str(registered.summary["version"])
+    champion = current_champion(workspace)
+    if champion is not None and champion.version == version:
+        if decided := _deciding_certificate(workspace, version):
+            return workspace.keep(STAGE, decided)
+        champion = None
+    if champion is not None:
+        folder = registry.model_folder(name, champion.version)
+        heard = predictions.make_champion_predictions(workspace, folder)
+    else:
+        heard = workspace.current(predictions.BASE)
+    inputs = {
+        **reports.report_inputs(workspace),
+        engine.STAGE: str(registered.summary["engine_sha256"]),
+        "reference_predictions": heard.sha256,
+        corpus.STAGE: workspace.current(corpus.STAGE).sha256,
+    }
+    parameters = {
+        "gates": workspace.domain.gates.model_dump(mode="json"),
+        "quarantine_limit": workspace.domain.quarantine_limit,
+        "challenger": version,
+        "champion": champion.version if champion else "",
+    }
+
+    def build(folder: Path, _: Path) -> Mapping[str, Any]:
+        from evaluation.reports.page import render_report
+        from experiments.certificate import certificate_section, decide, summary
+
+        against_base = _comparisons(workspace, workspace.current(predictions.BASE))
+        decided = decide(
+            domain=name,
+            challenger=_reference(workspace, name, version, inputs[engine.STAGE]),
+            reference=_reference(workspace, name, champion.version, champion.engine_sha256)
+            if champion
+            else _base_reference(workspace),
+            comparisons=_comparisons(workspace, heard) if champion else against_base,
+            gates=workspace.domain.gates,
+            checks=_checks(workspace),
+            anchors={"base model": against_base} if champion else None,
+            hashes={
+                "corpus": inputs[corpus.STAGE],
+                "splits": inputs["splits"],
+                "normaliser": inputs["normaliser"],
+                "parameters": sha256_json(workspace.domain.model_dump(mode="json")),
+                "code": code_version(workspace),
+                "challenger predictions": inputs[predictions.STAGE],
+                "reference predictions": heard.sha256,
+            },
+            uses_of_test_set=_uses(workspace, inputs["splits"]),
+            created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        )
+        write_json(folder / FILE, decided.as_dict())
+        against = f"version {champion.version}" if champion else workspace.domain.base_model
+        page = render_report(
+            name,
+            f"version {version} against {against}",
+            accuracy=reports.read_accuracy(workspace),
+            accent=reports.read_accents(workspace),
+            latency=reports.read_latency(workspace),
+            certificate=certificate_section(decided),
+        )
+        write_text(folder / PAGE, page)
+        return {
+            "verdict": decided.verdict,
+            "sentence": summary(decided),
+            "version": version,
+            "engine_sha256": inputs[engine.STAGE],
+            "reference": champion.version if champion else "",
+            "reference_name": f"version {champion.version}" if champion else "base model",
+            "splits": inputs["splits"],
+            "created_at": decided.created_at,
+            "uses_of_test_set": decided.uses_of_test_set,
+            "gates": [
+                {
+                    "gate": gate.name,
+                    "against": gate.reference,
+                    "result": gate.result,
+                    "reason": gate.reason,
+                }
+                for gate in decided.gates
+            ],
+        }
+
+    made = workspace.make(STAGE, VERSION, inputs, parameters, build)
+    registry.attach_certificate(name, version, made.path)
+    return made
+
+
+def current_champion(workspace: Workspace) -> ModelVersion | None:
+    """The version under the alias `champion`, None where there is none."""
+    from serving.registry import CHAMPION
+
+    registry = model_version.open_registry(workspace)
+    for version in registry.versions(workspace.domain.name):
+        if CHAMPION in version.aliases:
+            return version
+    return None
+
+
+def code_version(workspace: Workspace) -> str:
+    """Package version and, in a git checkout, the commit; "+changes" where it is not clean."""
+    import subprocess
+
+    from voiceforge import __version__
+
+    command = ["git", "-C", str(workspace.settings.project), "describe", "--always", "--dirty=+changes"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    return " ".join([__version__, found.stdout.strip()]).strip()
+
+
+def _deciding_certificate(workspace: Workspace, version: str) -> Artifact | None:
+    """The certificate that made this version champion."""
+    for artifact in reversed(workspace.store.history(workspace.domain.name, STAGE)):
+        summary = artifact.summary
+        if summary["version"] == version and summary["verdict"] == "promote":
+            return artifact
+    return None
+
+
+def _comparisons(workspace: Workspace, heard: Artifact) -> Sequence[Comparison]:
+    """Challenger against other predictions: overall, human, synthetic, and each accent."""
+    from evaluation.reports.accent import accent_report
+    from evaluation.reports.accuracy import accuracy_report
+
+    given = (
+        predictions.read(workspace.current(predictions.STAGE)),
+        predictions.read(heard),
+        predictions.test_utterances(workspace),
+    )
+    shared = reports.resampling(workspace) | {
+        "candidate_name": "challenger",
+        "baseline_name": "reference",
+    }
+    accents = accent_report(
+        *given, **shared, minimum_words=workspace.domain.gates.minimum_words
+    )
+    return (*accuracy_report(*given, **shared).comparisons, *accents.comparisons)
+
+
+def _checks(workspace: Workspace) -> list[Gate]:
+    from experiments.gates import check_gate
+
+    domain = workspace.domain
+    built, quantized = workspace.current(corpus.STAGE), workspace.current(engine.STAGE)
+    quarantined, usable = built.summary["quarantined"], built.summary["utterances"]
+    share = quarantined / max(1, quarantined + usable)
+    loss = engine.engine_loss(quantized)
+    problems = splits.split_problems(workspace)
+    return [
+        check_gate(
+            "corpus",
+            share <= domain.quarantine_limit,
+            f"{quarantined} of {quarantined + usable} recordings are in quarantine; "
+            f"{domain.quarantine_limit:.0%} may be.",
+        ),
+        check_gate(
+            "splits",
+            not problems,
+            "; ".join(problems) or "No text, and no voice that can be kept apart, is in two splits.",
+        ),
+        check_gate(
+            "engine",
+            loss <= domain.engine.margin,
+            f"{domain.engine.precision} costs {loss:+.2f} points on dev; "
+            f"{domain.engine.margin:g} are allowed.",
+        ),
+    ]
+
+
+def _reference(workspace: Workspace, name: str, version: str, engine_sha256: str) -> ModelReference:
+    from experiments.contracts import ModelReference
+
+    return ModelReference(name, version, engine_sha256, workspace.domain.engine.kind)
+
+
+def _base_reference(workspace: Workspace) -> ModelReference:
+    from serving.engines import engine_sha256
+
+    base = workspace.current(engine.BASE)
+    return _reference(workspace, workspace.domain.base_model, "", engine_sha256(base.path))
+
+
+def _uses(workspace: Workspace, splits_sha256: str) -> int:
+    """Certificates decided on this test set, the one at hand included."""
+    history = workspace.store.history(workspace.domain.name, STAGE)
+    return 1 + sum(artifact.summary["splits"] == splits_sha256 for artifact in history)

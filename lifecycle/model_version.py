@@ -1,0 +1,116 @@
+"""Stage model version: engine, adapter and reports in MLflow, under the alias `challenger`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lifecycle import adapter, engine, merged_model, predictions, reports
+from lifecycle.artifacts import Artifact
+from lifecycle.base_model import base_model
+from lifecycle.corpus import corpus_version
+from lifecycle.workspace import Workspace
+from voiceforge.files import write_json
+
+if TYPE_CHECKING:
+    from serving.registry import Registry, RunRecord
+
+STAGE = "model_version"
+VERSION = 1
+_REPORTS = (reports.ACCURACY, reports.ACCENT, reports.LATENCY)
+
+
+def open_registry(workspace: Workspace) -> Registry:
+    from serving.registry import Registry
+
+    settings = workspace.settings
+    return Registry(settings.mlflow_uri, settings.mlflow_artifacts)
+
+
+def make_model_version(workspace: Workspace) -> Artifact:
+    """Register the engine; an engine that is registered already keeps its version."""
+    from serving.engines import engine_sha256
+
+    engine_folder = workspace.current(engine.STAGE).path
+    stages = (adapter.STAGE, merged_model.STAGE, predictions.STAGE, *_REPORTS)
+    inputs = {stage: workspace.current(stage).sha256 for stage in stages}
+    inputs[engine.STAGE] = engine_sha256(engine_folder)
+
+    def build(folder: Path, _: Path) -> Mapping[str, Any]:
+        from serving.registry import CHALLENGER
+
+        registry = open_registry(workspace)
+        version = registry.register(
+            workspace.domain.name,
+            _record(workspace),
+            engine=engine_folder,
+            adapter=workspace.current(adapter.STAGE).path,
+            reports={stage: workspace.current(stage).path for stage in _REPORTS},
+        )
+        registry.set_alias(workspace.domain.name, CHALLENGER, version)
+        known = registry.version(workspace.domain.name, version)
+        written = {
+            "version": version,
+            "run_id": known.run_id,
+            "model_id": known.model_id,
+            "engine_sha256": inputs[engine.STAGE],
+        }
+        write_json(folder / "version.json", written)
+        return written
+
+    return workspace.make(STAGE, VERSION, inputs, {}, build)
+
+
+def _record(workspace: Workspace) -> RunRecord:
+    from serving.registry import DatasetRecord, RunRecord
+
+    domain = workspace.domain
+    trained, quantized = workspace.current(adapter.STAGE), workspace.current(engine.STAGE)
+    latency = workspace.current(reports.LATENCY).summary
+    corpus = corpus_version(workspace)
+    metrics = {
+        "training seconds": float(trained.summary["seconds"]),
+        "dev word error rate": float(trained.summary["dev_word_error_rate"]),
+        "dev word error rate of the engine": float(
+            quantized.summary["word_error_rate_after"]["value"]
+        ),
+        "p50 seconds per clip": float(latency["p50_seconds"]),
+        "p95 seconds per clip": float(latency["p95_seconds"]),
+        "speedup over base": float(latency["speedup"]),
+    }
+    for stage in (reports.ACCURACY, reports.ACCENT):
+        for row in workspace.current(stage).summary["slices"]:
+            name = str(row["slice"]).replace(",", "")
+            metrics[f"word error rate {name}"] = float(row["word_error_rate"])
+            if "base" in row:
+                metrics[f"base word error rate {name}"] = float(row["base"])
+    name = f"corpora/{domain.name}"
+    return RunRecord(
+        params={
+            "base_model": domain.base_model,
+            "language": domain.language,
+            "engine": f"{domain.engine.kind} {domain.engine.precision}",
+            **{key: str(value) for key, value in domain.training.model_dump(mode="json").items()},
+        },
+        metrics=metrics,
+        curves={
+            "loss": [(p["step"], p["loss"]) for p in trained.summary["loss_curve"]],
+            "learning rate": [
+                (p["step"], p["learning_rate"]) for p in trained.summary["loss_curve"]
+            ],
+            "dev word error rate by step": [
+                (p["step"], p["word_error_rate"]) for p in trained.summary["dev_curve"]
+            ],
+        },
+        datasets=[
+            DatasetRecord(domain.name, str(corpus["md5"]), f"dvc://{name}@{corpus['md5']}")
+        ],
+        tags={
+            "base_model_sha256": base_model(workspace).sha256,
+            "corpus_md5": str(corpus["md5"]),
+            "splits_sha256": workspace.current("splits").sha256,
+            "adapter_sha256": trained.sha256,
+            "merged_sha256": str(workspace.current(merged_model.STAGE).summary["tensors_sha256"]),
+        },
+    )

@@ -1,0 +1,63 @@
+"""The stages in order, in the groups that `voiceforge stage` and dvc.yaml name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from lifecycle.adapter import make_adapter
+from lifecycle.bento import make_bento
+from lifecycle.certificate import make_certificate
+from lifecycle.corpus import corpus_version, make_corpus
+from lifecycle.engine import engine_loss, make_base_engine, make_engine
+from lifecycle.merged_model import make_merged_model
+from lifecycle.model_version import make_model_version
+from lifecycle.predictions import make_base_predictions, make_predictions
+from lifecycle.promotion import make_promotion
+from lifecycle.reports import make_accent_report, make_accuracy_report, make_latency_report
+from lifecycle.results import write_results
+from lifecycle.splits import make_splits, split_problems
+from lifecycle.workspace import Workspace
+from voiceforge.errors import StageError, UsageError
+
+
+def _check_splits(workspace: Workspace) -> None:
+    if problems := split_problems(workspace):
+        raise StageError(f"The splits of {workspace.domain.name} leak: {'; '.join(problems[:5])}.")
+
+
+def _check_engine(workspace: Workspace) -> None:
+    loss, margin = engine_loss(workspace.current("engine")), workspace.domain.engine.margin
+    if loss > margin:
+        raise StageError(
+            f"Quantization costs {loss:+.2f} points of word error rate on dev; engine.margin "
+            f"allows {margin:g}. Choose another engine.precision for {workspace.domain.name}."
+        )
+
+
+GROUPS: Mapping[str, tuple[Callable[[Workspace], object], ...]] = {
+    "corpus": (make_corpus, corpus_version),
+    "adapter": (make_splits, _check_splits, make_adapter),
+    "engine": (make_merged_model, make_engine, _check_engine, make_base_engine),
+    "evaluation": (
+        make_predictions,
+        make_base_predictions,
+        make_accuracy_report,
+        make_accent_report,
+        make_latency_report,
+    ),
+    "promotion": (make_model_version, make_certificate, make_promotion, make_bento),
+}
+
+
+def run_group(workspace: Workspace, group: str) -> None:
+    """Run a group of stages; what is unchanged is found, not made.
+
+    Raises:
+        UsageError: there is no such group.
+        VoiceForgeError: a stage failed.
+    """
+    if group not in GROUPS:
+        raise UsageError(f"There is no stage {group!r}. There are: {', '.join(GROUPS)}.")
+    for make in GROUPS[group]:
+        make(workspace)
+    write_results(workspace, group)
