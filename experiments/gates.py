@@ -52,7 +52,9 @@ def comparison_gates(
     for kind, gate in kinds:
         if gate.kind == "off":
             continue
-        found = [row for row in comparisons if row.slice.kind == kind]
+        found = sorted(
+            (row for row in comparisons if row.slice.kind == kind), key=lambda row: row.slice.name
+        )
         if kind == "accent":
             found = [row for row in found if not _is_whole(row, comparisons)]
         gates += [comparison_gate(row, gate, params.minimum_words, reference) for row in found]

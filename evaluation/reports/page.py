@@ -36,26 +36,24 @@ def render_page(title: str, subtitle: str, sections: Sequence[Section]) -> str:
 
 
 def render_report(
-    title: str,
-    subtitle: str,
-    *,
     accuracy: AccuracyReport,
     accent: AccentReport,
     latency: LatencyReport | None,
+    *,
     certificate: Section | None = None,
+    title: str = "",
 ) -> str:
     """One page with everything: the verdict on top, then accuracy, accents and latency.
 
     Args:
-        title: such as "telephony-en".
-        subtitle: such as "version 3 against the base model whisper-tiny.en".
         certificate: from `experiments.certificate.certificate_section`.
+        title: the page's; the candidate's name where it is "".
     """
     sections = [certificate] if certificate else []
     sections += [key_figures_section(accuracy, accent, latency)]
     sections += [accuracy_section(accuracy), accent_section(accent)]
     sections += [latency_section(latency)] if latency else []
-    return render_page(title, subtitle, sections)
+    return render_page(title or accuracy.candidate, f"beside {accuracy.baseline}", sections)
 
 
 def render_accuracy(report: AccuracyReport) -> str:
