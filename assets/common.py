@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ import dagster as dg
 from lifecycle.artifacts import Artifact
 from lifecycle.progress import Progress, listening
 from lifecycle.workspace import Workspace, domain_lock, open_workspace
+
+# Partitioned checks are a preview in Dagster 1.13; its warning a check would bury real ones.
+warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
 domains = dg.DynamicPartitionsDefinition(name="domain")
 """One partition a domain of params.yaml; `pipelines.instance` keeps the two equal."""
@@ -72,9 +76,7 @@ def _partition(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext
 class _Observer:
     """Forwards progress to Dagster, at most every few seconds and at the end."""
 
-    def __init__(
-        self, context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext
-    ) -> None:
+    def __init__(self, context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> None:
         self._context = context
         self._next = 0.0
 

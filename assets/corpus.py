@@ -1,7 +1,5 @@
 """Assets corpus and splits, with the checks that block what follows."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import dagster as dg

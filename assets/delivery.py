@@ -1,7 +1,5 @@
 """Assets model version, certificate, promotion and Bento: from a trained model to a served one."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import dagster as dg

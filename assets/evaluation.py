@@ -1,7 +1,5 @@
 """Assets predictions and reports: what the engines said on held-out speech, and what it means."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

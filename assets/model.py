@@ -1,7 +1,5 @@
 """Assets base model, adapter, merged model and engine, with the checks that block what follows."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import dagster as dg

@@ -8,9 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def loss_curve(
-    training: Sequence[Mapping[str, Any]], dev: Sequence[Mapping[str, Any]]
-) -> str:
+def loss_curve(training: Sequence[Mapping[str, Any]], dev: Sequence[Mapping[str, Any]]) -> str:
     """Training loss by step, with dev word error rates on a second axis.
 
     Args:

@@ -60,7 +60,10 @@ def run(
 
 @app.command()
 def up(
-    dagster_port: Port = 3000, mlflow_port: Port = 5000, service_port: Port = 3030, domain: Domain = None
+    dagster_port: Port = 3000,
+    mlflow_port: Port = 5000,
+    service_port: Port = 3030,
+    domain: Domain = None,
 ) -> None:
     """Start the Dagster UI, the MLflow UI and the service; Ctrl-C ends them all."""
     from cli.up import start_all

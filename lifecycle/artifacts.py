@@ -65,9 +65,9 @@ class Question:
 
     @property
     def key(self) -> str:
-        return sha256_json(
-            [self.stage, self.version, dict(self.inputs), dict(self.parameters)]
-        )[:_KEY_LENGTH]
+        return sha256_json([self.stage, self.version, dict(self.inputs), dict(self.parameters)])[
+            :_KEY_LENGTH
+        ]
 
 
 Build = Callable[[Path, Path], Mapping[str, Any]]

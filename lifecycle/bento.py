@@ -27,7 +27,9 @@ def make_bento(workspace: Workspace) -> Artifact:
         write_json(folder / "bento.json", record)
         return record
 
-    return workspace.make(STAGE, VERSION, {}, {"champion": version, **_identity(workspace, version)}, build)
+    return workspace.make(
+        STAGE, VERSION, {}, {"champion": version, **_identity(workspace, version)}, build
+    )
 
 
 def _identity(workspace: Workspace, version: str) -> dict[str, str]:

@@ -132,7 +132,14 @@ def code_version(workspace: Workspace) -> str:
 
     from voiceforge import __version__
 
-    command = ["git", "-C", str(workspace.settings.project), "describe", "--always", "--dirty=+changes"]
+    command = [
+        "git",
+        "-C",
+        str(workspace.settings.project),
+        "describe",
+        "--always",
+        "--dirty=+changes",
+    ]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     return " ".join([__version__, found.stdout.strip()]).strip()
 
@@ -160,9 +167,7 @@ def _comparisons(workspace: Workspace, heard: Artifact) -> Sequence[Comparison]:
         "candidate_name": "challenger",
         "baseline_name": "reference",
     }
-    accents = accent_report(
-        *given, **shared, minimum_words=workspace.domain.gates.minimum_words
-    )
+    accents = accent_report(*given, **shared, minimum_words=workspace.domain.gates.minimum_words)
     return (*accuracy_report(*given, **shared).comparisons, *accents.comparisons)
 
 
@@ -185,7 +190,8 @@ def _checks(workspace: Workspace) -> list[Gate]:
         check_gate(
             "splits",
             not problems,
-            "; ".join(problems) or "No text, and no voice that can be kept apart, is in two splits.",
+            "; ".join(problems)
+            or "No text, and no voice that can be kept apart, is in two splits.",
         ),
         check_gate(
             "engine",

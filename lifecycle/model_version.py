@@ -103,9 +103,7 @@ def _record(workspace: Workspace) -> RunRecord:
                 (p["step"], p["word_error_rate"]) for p in trained.summary["dev_curve"]
             ],
         },
-        datasets=[
-            DatasetRecord(domain.name, str(corpus["md5"]), f"dvc://{name}@{corpus['md5']}")
-        ],
+        datasets=[DatasetRecord(domain.name, str(corpus["md5"]), f"dvc://{name}@{corpus['md5']}")],
         tags={
             "base_model_sha256": base_model(workspace).sha256,
             "corpus_md5": str(corpus["md5"]),

@@ -64,9 +64,7 @@ class Workspace:
         publish(Progress(self.domain.name, stage, 1, 1, "", {}, "unchanged"))
         return artifact
 
-    def report(
-        self, stage: str, done: int, total: int, message: str = "", **values: float
-    ) -> None:
+    def report(self, stage: str, done: int, total: int, message: str = "", **values: float) -> None:
         """Publish how far a stage is."""
         publish(Progress(self.domain.name, stage, done, total, message, values))
 

@@ -1,7 +1,5 @@
 """The Dagster code location: assets, checks, the lifecycle job and a weekly schedule a domain."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from assets import corpus, delivery, evaluation, model

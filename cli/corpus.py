@@ -1,0 +1,44 @@
+"""`voiceforge corpus`: corpora and their recorded versions."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from voiceforge.errors import UsageError
+from voiceforge.files import read_json
+from voiceforge.settings import load_settings
+
+
+def checkout(version: str) -> None:
+    """Restore a recorded version, NAME@HASH, to data/corpora/NAME."""
+    from data.versions import checkout_version
+    from lifecycle.workspace import domain_lock
+
+    name, _, md5 = version.partition("@")
+    if not name or not md5:
+        raise UsageError(
+            f"{version!r} is no corpus version. Write NAME@HASH, such as telephony-en@"
+            "0123456789abcdef0123456789abcdef.dir; `voiceforge corpus list` lists them."
+        )
+    settings = load_settings()
+    with domain_lock(settings, name):
+        checkout_version(settings.project, name, md5, settings.home / "dvc-remote")
+    Console().print(f"data/corpora/{name} is now version {md5}.", highlight=False)
+
+
+def list_corpora() -> None:
+    """Print every corpus with the DVC versions that runs recorded."""
+    settings = load_settings()
+    table = Table()
+    for column in ("corpus", "DVC version", "files", "megabytes"):
+        table.add_column(column)
+    for record in sorted(settings.artifacts.glob("*/corpus/versions/*/version.json")):
+        fields = read_json(record)
+        table.add_row(
+            record.parents[3].name,
+            str(fields["md5"]),
+            f"{fields['files']:,}",
+            f"{fields['bytes'] / 1e6:.1f}",
+        )
+    Console().print(table if table.row_count else "No corpus has been built yet.")

@@ -1,0 +1,26 @@
+"""`voiceforge gc`: remove artifacts that nothing needs."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from voiceforge.params import load_params
+from voiceforge.settings import PARAMS_FILE, load_settings
+
+
+def collect_garbage(*, dry_run: bool, keep_runs: int) -> None:
+    """Remove what no alias, certificate or recent run needs, domain by domain."""
+    from lifecycle.garbage import collect, unneeded
+    from lifecycle.workspace import domain_lock
+
+    settings, console = load_settings(), Console(soft_wrap=True)
+    freed = 0
+    for domain in load_params(settings.project / PARAMS_FILE):
+        with domain_lock(settings, domain):
+            for item in unneeded(settings, domain, keep_runs):
+                freed += item.bytes
+                verb = "would remove" if dry_run else "removed"
+                console.print(f"{verb} {item.path} ({item.bytes / 1e6:.1f} MB)", highlight=False)
+                if not dry_run:
+                    collect(item)
+    console.print(f"{freed / 1e6:.1f} MB {'could be' if dry_run else 'were'} freed.")

@@ -1,0 +1,134 @@
+"""`voiceforge run`: the lifecycle with live progress and a closing table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from cli.progress import live_progress
+from voiceforge.errors import StageError
+from voiceforge.params import load_params
+from voiceforge.settings import PARAMS_FILE, Settings, load_settings
+
+if TYPE_CHECKING:
+    from lifecycle.workspace import Workspace
+
+
+def run_domains(domain: str | None, *, try_service: bool) -> None:
+    """Run one domain, or every domain of params.yaml one after the other."""
+    settings = load_settings()
+    domains = [domain] if domain else list(load_params(settings.project / PARAMS_FILE))
+    for name in domains:
+        _run(settings, name)
+        if try_service:
+            from cli.try_service import transcribe_held_out
+
+            transcribe_held_out(settings, name)
+
+
+def _run(settings: Settings, domain: str) -> None:
+    from lifecycle.results import write_results
+    from lifecycle.stages import GROUPS
+    from lifecycle.workspace import open_workspace
+    from pipelines.run import run_lifecycle
+
+    console, began = Console(stderr=True), time.monotonic()
+    workspace = open_workspace(domain, settings)
+    console.print(f"[bold]{domain}[/]", highlight=False)
+    with live_progress() as show:
+        run_lifecycle(settings, domain, show)
+    for group in GROUPS:
+        write_results(workspace, group)
+    minutes, seconds = divmod(round(time.monotonic() - began), 60)
+    Console().print(closing_table(workspace))
+    _print_outcome(workspace)
+    console.print(f"[dim]{domain} took {minutes} min {seconds:02d} s.[/]", highlight=False)
+
+
+def closing_table(workspace: Workspace) -> Table:
+    """Base against fine-tuned: word error rates with intervals, and seconds per clip."""
+    from lifecycle import reports
+
+    table = Table(title=f"{workspace.domain.name}: held-out speech", title_justify="left")
+    table.add_column("slice")
+    table.add_column(f"{workspace.domain.base_model}", justify="right")
+    table.add_column("words", justify="right", style="dim")
+    table.add_column("fine-tuned", justify="right")
+    table.add_column("words", justify="right", style="dim")
+    table.add_column("fewer errors", justify="right")
+    accuracy = workspace.current(reports.ACCURACY).summary["slices"]
+    accents = workspace.current(reports.ACCENT).summary["slices"]
+    for row in accuracy:
+        table.add_row(*_cells(row))
+    table.add_section()
+    for row in sorted(accents, key=lambda row: str(row["slice"])):
+        table.add_row(*_cells(row))
+    table.add_section()
+    latency = workspace.current(reports.LATENCY).summary
+    table.add_row(
+        "seconds per clip, p50 / p95",
+        f"{latency['base_p50_seconds']:.3f} / {latency['base_p95_seconds']:.3f}",
+        "",
+        f"{latency['p50_seconds']:.3f} / {latency['p95_seconds']:.3f}",
+        f"{latency['clips']} clips",
+        f"{latency['speedup']:.1f} x the speed",
+    )
+    table.caption = (
+        "Word error rates with 95% intervals. The padded base model hears a stratified sample; "
+        "'fewer errors' compares on what both heard."
+    )
+    return table
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    rate = f"{_percent(row['word_error_rate'])} [{_percent(row['low'])}, {_percent(row['high'])}]"
+    if "base" not in row:
+        return [str(row["slice"]), "", "", rate, f"{row['words']:,}", ""]
+    base = f"{_percent(row['base'])} [{_percent(row['base_low'])}, {_percent(row['base_high'])}]"
+    fewer = "" if row["reduction"] is None else f"{100 * row['reduction']:.0f}%"
+    return [str(row["slice"]), base, f"{row['compared_words']:,}", rate, f"{row['words']:,}", fewer]
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.1f}%"
+
+
+def _print_outcome(workspace: Workspace) -> None:
+    from lifecycle import bento, certificate, promotion
+
+    console = Console(soft_wrap=True)
+    decided = workspace.current(certificate.STAGE)
+    summary, outcome = decided.summary, workspace.current(promotion.STAGE).summary
+    colour = {"promote": "green", "reject": "red"}.get(str(summary["verdict"]), "yellow")
+    console.print(
+        f"Verdict: [bold {colour}]{summary['verdict']}[/] for version {summary['version']} against "
+        f"the {summary['reference_name']}. {summary['sentence']}",
+        highlight=False,
+    )
+    champion = outcome["champion"]
+    if not champion:
+        console.print("There is no champion yet, so nothing can be served.")
+    else:
+        console.print(f"Champion: models:/{workspace.domain.name}/{champion}", highlight=False)
+        tag = workspace.current(bento.STAGE).summary["tag"]
+        console.print(f"Bento:    {tag}", highlight=False)
+    console.print(f"Report:   {decided.path / certificate.PAGE}", highlight=False)
+
+
+def held_out_clip(workspace: Workspace) -> Any:
+    """A test utterance of ordinary length: a person's where there is one.
+
+    Raises:
+        StageError: the test split is empty.
+    """
+    from lifecycle.predictions import test_utterances
+
+    clips = test_utterances(workspace)
+    if not clips:
+        raise StageError(f"The corpus of {workspace.domain.name} has no held-out utterance.")
+    people = [clip for clip in clips if not clip.is_synthetic] or clips
+    return min(people, key=lambda clip: (abs(clip.duration - 4.0), clip.id))

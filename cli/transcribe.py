@@ -1,0 +1,114 @@
+"""`voiceforge transcribe`: what is said in audio files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from voiceforge.errors import UsageError, VoiceForgeError
+from voiceforge.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from serving.engines.contracts import Engine
+
+
+def transcribe_files(files: Sequence[Path], model: str | None, *, as_json: bool) -> None:
+    """Print the text of each file, or one JSON object a line.
+
+    Every file is tried; a file that cannot be read is named on stderr and makes the command fail.
+    """
+    from serving.engines.contracts import DecodingOptions
+    from serving.transcription import transcribe_file
+
+    for file in files:
+        if not file.is_file():
+            raise UsageError(f"There is no file {file}.")
+    settings = load_settings()
+    engine, name = load_model(settings, model)
+    options = DecodingOptions(word_times=as_json)
+    errors, failed = Console(stderr=True, soft_wrap=True), 0
+    for file in files:
+        try:
+            transcript = transcribe_file(engine, file, options=options)
+        except VoiceForgeError as error:
+            errors.print(f"[bold red]Error:[/] {error}", highlight=False)
+            failed += 1
+            continue
+        if as_json:
+            fields = {"file": str(file), "model": name, **transcript.as_dict()}
+            print(json.dumps(fields, ensure_ascii=False), flush=True)  # noqa: T201
+        else:
+            prefix = f"{file}: " if len(files) > 1 else ""
+            print(f"{prefix}{transcript.text}", flush=True)  # noqa: T201
+    if failed:
+        raise VoiceForgeError(f"{failed} of {len(files)} files could not be transcribed.")
+
+
+def load_model(settings: Settings, model: str | None) -> tuple[Engine, str]:
+    """Load what `--model` names; returns the engine and its full name.
+
+    Raises:
+        UsageError: it names nothing, or no model was named and no single domain has a champion.
+    """
+    from serving.engines import load_engine
+
+    if model is None:
+        model = _only_champion(settings)
+    if model.startswith("base:"):
+        folder = _base_engine(settings, model.removeprefix("base:"))
+    elif model.startswith("models:/"):
+        from serving.registry import Registry, parse_address
+
+        domain, version = parse_address(model)
+        registry = Registry(settings.mlflow_uri, settings.mlflow_artifacts)
+        model = f"models:/{domain}/{registry.version(domain, version).version}"
+        folder = registry.model_folder(domain, version)
+    else:
+        folder = Path(model)
+        if not (folder / "engine.json").is_file():
+            raise UsageError(
+                f"{model!r} is no model: write base:NAME (such as base:whisper-tiny.en), "
+                "models:/DOMAIN@ALIAS, models:/DOMAIN/VERSION, or the path of a folder with an "
+                "engine.json."
+            )
+    return load_engine(folder, threads=settings.threads), model
+
+
+def _only_champion(settings: Settings) -> str:
+    from cli.champions import champions
+
+    found = champions(settings)
+    if len(found) == 1:
+        return f"models:/{found[0]}@champion"
+    has = f"there are champions of {', '.join(found)}" if found else "no domain has a champion yet"
+    raise UsageError(
+        f"Name a model with --model: {has}. For example --model base:whisper-tiny.en, or "
+        "--model models:/DOMAIN@champion."
+    )
+
+
+def _base_engine(settings: Settings, name: str) -> Path:
+    """The base model as an int8 engine padded to 30 s, built once in the cache."""
+    from data.features import WINDOW_FRAMES
+    from serving.engines import ctranslate2
+    from serving.engines.contracts import EngineSpec
+    from training.base_models import resolve
+    from voiceforge.files import new_folder
+
+    base = resolve(
+        name,
+        cache=settings.cache,
+        offline=settings.offline,
+        timeout=settings.source_timeout,
+        progress=lambda line: Console(stderr=True).print(line, style="dim"),
+    )
+    folder = settings.cache / "base-engines" / f"{base.name}-{base.sha256[:16]}"
+    if not (folder / "engine.json").is_file():
+        spec = EngineSpec("ctranslate2", "int8", WINDOW_FRAMES, "en")
+        with new_folder(folder) as out:
+            ctranslate2.build(base.path, out, spec, source_sha256=base.sha256, trailing_silence=0.0)
+    return folder
