@@ -156,8 +156,8 @@ def certificate_markdown(certificate: Certificate) -> str:
 
 
 def certificate_section(certificate: Certificate) -> Section:
-    """The certificate as the first section of a report page: verdict, forest plot, every gate."""
-    from evaluation.reports.page import Section, render_template
+    """The certificate as a section of a report page: forest plot, every gate, verdict on top."""
+    from evaluation.reports.page import Section, points, render_template
     from evaluation.reports.plots import Bar, ForestRow, forest
 
     rows = [
@@ -170,8 +170,7 @@ def certificate_section(certificate: Certificate) -> Section:
                     low=100 * gate.estimate.low,
                     high=100 * gate.estimate.high,
                     style=gate.result.replace(" ", "-"),
-                    text=f"{100 * gate.estimate.value:+.1f} "
-                    f"[{100 * gate.estimate.low:+.1f}, {100 * gate.estimate.high:+.1f}]",
+                    text=points(gate.estimate),
                 ),
             ),
             margin=100 * gate.margin,
@@ -182,13 +181,16 @@ def certificate_section(certificate: Certificate) -> Section:
     html = render_template(
         "certificate.html",
         certificate=certificate,
-        verdict=VERDICTS[certificate.verdict],
-        style=certificate.verdict.replace(" ", "-"),
-        summary=summary(certificate),
         reference=_described(certificate.reference),
         plot=forest(rows, unit="points of word error rate", signed=True) if rows else "",
     )
-    return Section("certificate", "Certificate", html)
+    banner = render_template(
+        "verdict.html",
+        verdict=VERDICTS[certificate.verdict],
+        style=certificate.verdict.replace(" ", "-"),
+        summary=summary(certificate),
+    )
+    return Section("certificate", "Certificate", html, banner)
 
 
 def render_certificate(certificate: Certificate) -> str:

@@ -21,7 +21,7 @@ from evaluation.slices import (
     word_error_rate_of,
 )
 
-_EXAMPLES = 10
+_EXAMPLES = 6
 
 
 @dataclass(frozen=True, slots=True)

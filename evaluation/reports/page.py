@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of a page: anchor, title for the table of contents, and its HTML."""
+    """A part of a page: anchor, title for the table of contents, its HTML, and what it wants to
+    say at the very top of the page."""
 
     name: str
     title: str
     html: Markup
+    banner: str = ""
 
 
 def render_page(title: str, subtitle: str, sections: Sequence[Section]) -> str:
@@ -49,8 +51,8 @@ def render_report(
         certificate: from `experiments.certificate.certificate_section`.
         title: the page's; the candidate's name where it is "".
     """
-    sections = [certificate] if certificate else []
-    sections += [key_figures_section(accuracy, accent, latency)]
+    sections = [key_figures_section(accuracy, latency)]
+    sections += [certificate] if certificate else []
     sections += [accuracy_section(accuracy), accent_section(accent)]
     sections += [latency_section(latency)] if latency else []
     return render_page(title or accuracy.candidate, f"beside {accuracy.baseline}", sections)
@@ -71,11 +73,9 @@ def render_latency(report: LatencyReport) -> str:
     return render_page("Latency", _against(report), [latency_section(report)])
 
 
-def key_figures_section(
-    accuracy: AccuracyReport, accent: AccentReport, latency: LatencyReport | None
-) -> Section:
+def key_figures_section(accuracy: AccuracyReport, latency: LatencyReport | None) -> Section:
     """The few figures that most readers come for."""
-    html = render_template("key_figures.html", accuracy=accuracy, accent=accent, latency=latency)
+    html = render_template("key_figures.html", accuracy=accuracy, latency=latency)
     return Section("key-figures", "Key figures", html)
 
 
@@ -137,7 +137,7 @@ def _against(report: AccuracyReport | AccentReport | LatencyReport) -> str:
     return f"{report.candidate} beside {report.baseline}"
 
 
-def _points(difference: Estimate) -> str:
+def points(difference: Estimate) -> str:
     """For example "−1.7 [−2.4, −1.0]", in points."""
     value, low, high = (_signed(100 * end) for end in _ends(difference))
     return f"{value} [{low}, {high}]"
@@ -145,12 +145,24 @@ def _points(difference: Estimate) -> str:
 
 def _reduced(comparison: Comparison) -> str:
     """For example "79% fewer [74, 83]", the share of the baseline's errors that are avoided."""
+    return f"{_reduced_value(comparison)} {_reduced_interval(comparison)}".strip()
+
+
+def _reduced_value(comparison: Comparison) -> str:
     if comparison.reduction is None:
         return "–"
+    value = 100 * comparison.reduction.value
+    return f"{value:.0f}% fewer" if value >= 0 else f"{-value:.0f}% more"
+
+
+def _reduced_interval(comparison: Comparison) -> str:
+    """The interval in the words of the value: "more" turns its signs and order round."""
+    if comparison.reduction is None:
+        return ""
     value, low, high = (100 * end for end in _ends(comparison.reduction))
     if value < 0:
-        return f"{-value:.0f}% more [{-high:.0f}, {-low:.0f}]"
-    return f"{value:.0f}% fewer [{low:.0f}, {high:.0f}]"
+        low, high = -high, -low
+    return f"[{low:.0f}, {high:.0f}]".replace("-", "−")
 
 
 def _ends(estimate: Estimate) -> tuple[float, float, float]:
@@ -158,7 +170,7 @@ def _ends(estimate: Estimate) -> tuple[float, float, float]:
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.1f}".replace("-", "−")
+    return f"{round(value, 1) + 0.0:+.1f}".replace("-", "−").replace("+0.0", "0.0")
 
 
 def _support(estimate: Estimate) -> str:
@@ -182,6 +194,12 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(points=_points, reduced=_reduced, support=_support)
+    environment.filters.update(
+        points=points,
+        reduced=_reduced,
+        reduced_value=_reduced_value,
+        reduced_interval=_reduced_interval,
+        support=_support,
+    )
     environment.globals.update(align=align)
     return environment
