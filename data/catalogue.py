@@ -66,7 +66,7 @@ class Tarball:
 
     @property
     def title(self) -> str:
-        return f"upstream archive {self.file.path}"
+        return f"upstream archive {self.file.path.rpartition('/')[2]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,13 @@ def _download(url: str, file: File, target: Path, timeout: float, say: Say) -> N
     digest, done, told = hashlib.sha256(), 0, time.monotonic()
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with httpx.stream("GET", url, timeout=timeout, follow_redirects=True) as answer:
+        with httpx.stream(
+            "GET",
+            url,
+            timeout=timeout,
+            follow_redirects=True,
+            headers={"Accept-Encoding": "identity"},  # the hashes are of the plain bytes
+        ) as answer:
             answer.raise_for_status()
             total = int(answer.headers.get("content-length", 0))
             with target.open("wb") as stream:
@@ -162,7 +168,7 @@ def _download(url: str, file: File, target: Path, timeout: float, say: Say) -> N
                     if time.monotonic() - told > _TELL_EVERY:
                         told = time.monotonic()
                         say(f"{target.name}: {done >> 20} of {total >> 20} MiB")
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise Unavailable(f"{url}: {error or type(error).__name__}") from error
     if file.sha256:
         _require(target.name, digest.hexdigest(), file.sha256)

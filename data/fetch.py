@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -74,18 +75,19 @@ def _is_current(folder: Path, entry: catalogue.Entry) -> bool:
 
 
 def _fetch(entry: catalogue.Entry, folder: Path, timeout: float, say: Say) -> None:
+    remove_own_leftovers(folder)
     failures = []
     for source in entry.sources:
         mark = "" if source.verified else " (not yet verified by us)"
         say(f"{entry.name}: trying {source.title}{mark}")
         try:
             with new_folder(folder) as new:
-                with storage_errors(folder), tempfile.TemporaryDirectory(dir=new) as work:
+                with tempfile.TemporaryDirectory(dir=new) as work:
                     _deliver(entry, source, new, Path(work), timeout, say)
                 facts = {"name": entry.name, "pin": entry.pin, "form": source.form}
                 seal(new, {**facts, "source": source.title, "verified": source.verified})
         except Unavailable as reason:
-            say(f"{entry.name}: {source.title} could not be used: {reason}")
+            say(f"{entry.name}: not from there: {reason}")
             failures.append(f"{source.title}{mark}: {reason}")
             continue
         say(f"{entry.name}: fetched from {source.title}")
@@ -131,6 +133,12 @@ def speech_digest(folder: Path) -> str:
         elif path.name.startswith("core-sounds-") and path.name.endswith(".txt.gz"):
             content[name] = sha256_json(gzip.decompress(path.read_bytes()).decode())
     return sha256_json(content)
+
+
+def remove_own_leftovers(folder: Path) -> None:
+    """Remove what a killed process left of building `folder`; the caller holds its lock."""
+    for leftover in folder.parent.glob(f".tmp-{folder.name}-????????"):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from data import catalogue
-from data.fetch import fetch, locked
-from data.sealed import check_sealed, seal, sealed_facts
+from data.fetch import fetch, locked, remove_own_leftovers
+from data.sealed import MANIFEST, check_sealed, seal, sealed_facts
 from training.conversion import MULTILINGUAL_VOCABULARY, convert
 from voiceforge.errors import IntegrityError, UsageError
 from voiceforge.files import new_folder, read_json
@@ -148,13 +148,14 @@ def _is_made(folder: Path, made_from: dict[str, Any]) -> bool:
 
 
 def _make(entry: catalogue.Entry, source: Path, folder: Path, made_from: dict[str, Any]) -> None:
-    form = read_json(source / "manifest.json")["form"]
+    remove_own_leftovers(folder)
+    form = read_json(source / MANIFEST)["form"]
     with new_folder(folder) as new:
         if form == "ctranslate2":
             convert(source, new)
         else:
             for path in source.iterdir():
-                if path.name != "manifest.json":
+                if path.name != MANIFEST:
                     _link(path, new / path.name)
         tensors = tensor_digest(new)
         if entry.identity and tensors != entry.identity:

@@ -53,6 +53,7 @@ def convert(source: Path, target: Path) -> None:
     from safetensors.numpy import save_file
 
     variables = read_variables(source / "model.bin")
+    tensors = state_dict(variables)
     config = model_config(variables)
     tokenizer = _whole_tokenizer(json.loads((source / "tokenizer.json").read_text()), config)
     ids = {token["content"]: token["id"] for token in tokenizer["added_tokens"]}
@@ -62,7 +63,7 @@ def convert(source: Path, target: Path) -> None:
     write_json(target / "preprocessor_config.json", _feature_config(config))
     write_json(target / "tokenizer.json", tokenizer)
     write_json(target / "tokenizer_config.json", _tokenizer_config(tokenizer))
-    save_file(state_dict(variables), target / "model.safetensors", metadata={"format": "pt"})
+    save_file(tensors, target / "model.safetensors", metadata={"format": "pt"})
 
 
 def _whole_tokenizer(tokenizer: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:

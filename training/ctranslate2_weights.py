@@ -8,6 +8,7 @@ float32 without loss. Only unquantized models can be had back; nothing is unpick
 
 from __future__ import annotations
 
+import math
 import mmap
 import struct
 from collections.abc import Iterator
@@ -54,7 +55,15 @@ class _Reader:
         return value
 
     def text(self) -> str:
-        return bytes(self.bytes(self.number("H"))[:-1]).decode()
+        try:
+            return bytes(self.bytes(self.number("H"))[:-1]).decode()
+        except UnicodeDecodeError as error:
+            raise self.damaged("a name that is no text") from error
+
+    def damaged(self, what: str) -> IntegrityError:
+        return IntegrityError(
+            f"{self._path} is damaged: it holds {what}. Delete its folder and fetch it again."
+        )
 
     @property
     def at_end(self) -> bool:
@@ -81,26 +90,28 @@ def read_variables(path: Path) -> dict[str, Array]:
     if (spec := reader.text()) != "WhisperSpec":
         raise UsageError(f"{path} is a CTranslate2 {spec}, and only Whisper models can be used.")
     reader.number("I")  # the revision of the specification
-    variables = dict(_variables(reader, path))
+    variables = dict(_variables(reader))
     for _ in range(reader.number("I")):
         alias, name = reader.text(), reader.text()
+        if name not in variables:
+            raise reader.damaged(f"{alias} as an alias of {name}, which is missing")
         variables[alias] = variables[name]
     if not reader.at_end:
-        raise IntegrityError(f"{path} goes on after its last variable. Fetch it again.")
+        raise reader.damaged("bytes after its last variable")
     return variables
 
 
-def _variables(reader: _Reader, path: Path) -> Iterator[tuple[str, Array]]:
+def _variables(reader: _Reader) -> Iterator[tuple[str, Array]]:
     for _ in range(reader.number("I")):
         name = reader.text()
         shape = [reader.number("I") for _ in range(reader.number("B"))]
-        kind = reader.number("B")
+        kind, size = reader.number("B"), reader.number("I")
         if kind not in _TYPES:
-            raise IntegrityError(
-                f"{path} gives {name} the unknown data type {kind}. Fetch it again."
-            )
+            raise reader.damaged(f"{name} with the unknown data type {kind}")
         dtype, label = _TYPES[kind]
-        array = np.frombuffer(reader.bytes(reader.number("I")), dtype=dtype).reshape(shape)
+        if len(shape) > 3 or math.prod(shape) * np.dtype(dtype).itemsize != size:
+            raise reader.damaged(f"{name} with the shape {shape} in {size} bytes")
+        array = np.frombuffer(reader.bytes(size), dtype=dtype).reshape(shape)
         if label == "bfloat16":
             array = (array.astype(np.uint32) << 16).view(np.float32)
         yield name, array
