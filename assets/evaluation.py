@@ -49,7 +49,7 @@ def predictions_are_complete(context: dg.AssetCheckExecutionContext) -> dg.Asset
 
 @dg.asset(partitions_def=domains, group_name=GROUP, deps=[predictions, base_predictions])
 def accuracy_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-    """Word error rates with intervals: overall, people, synthetic speech; base beside fine-tuned."""
+    """Word error rates with intervals: overall, people, synthetic; base beside fine-tuned."""
     with stage(context) as workspace:
         artifact = make_accuracy_report(workspace)
     rows = artifact.summary["slices"]

@@ -13,6 +13,7 @@ from voiceforge.settings import load_settings
 def checkout(version: str) -> None:
     """Restore a recorded version, NAME@HASH, to data/corpora/NAME."""
     from data.versions import checkout_version
+
     from lifecycle.workspace import domain_lock
 
     name, _, md5 = version.partition("@")

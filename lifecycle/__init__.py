@@ -1,1 +1,1 @@
-"""The stages of the lifecycle as plain functions: read inputs, call one core, write one artifact."""
+"""The stages as plain functions: read inputs, call one core, write one artifact."""

@@ -1,4 +1,4 @@
-"""Stage engine: the merged model in the precision that serves it, and the base model's beside it."""
+"""Stage engine: the merged model in its serving precision, and the base model's beside it."""
 
 from __future__ import annotations
 

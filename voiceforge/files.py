@@ -1,4 +1,4 @@
-"""Whole files or none: hashing, atomic writes, and folders that appear only when they are complete."""
+"""Whole files or none: hashing, atomic writes, folders that appear only when complete."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ def write_bytes(path: Path, content: bytes) -> None:
                 stream.write(content)
                 stream.flush()
                 os.fsync(stream.fileno())
-            os.chmod(name, 0o644)
-            os.replace(name, path)
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
         except BaseException:
             with contextlib.suppress(OSError):
-                os.unlink(name)
+                Path(name).unlink()
             raise
 
 
@@ -82,7 +82,9 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError as error:
         raise StorageError(f"{path} is missing. Run the stage that makes it again.") from error
     except ValueError as error:
-        raise StorageError(f"{path} is not valid JSON ({error}). Delete it and run again.") from error
+        raise StorageError(
+            f"{path} is not valid JSON ({error}). Delete it and run again."
+        ) from error
 
 
 @contextlib.contextmanager
@@ -100,11 +102,11 @@ def new_folder(final: Path) -> Iterator[Path]:
             yield temporary
             if final.exists():
                 old = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".tmp-{final.name}-old-"))
-                os.rename(final, old / final.name)
-                os.rename(temporary, final)
+                final.rename(old / final.name)
+                temporary.rename(final)
                 shutil.rmtree(old, ignore_errors=True)
             else:
-                os.rename(temporary, final)
+                temporary.rename(final)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise

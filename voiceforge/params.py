@@ -215,7 +215,10 @@ def domain_params(path: Path, name: str) -> DomainParams:
 
 def _overlay(below: Any, above: Any) -> Any:
     if isinstance(below, dict) and isinstance(above, dict):
-        return {key: _overlay(below.get(key), above.get(key, below.get(key))) for key in {**below, **above}}
+        return {
+            key: _overlay(below.get(key), above.get(key, below.get(key)))
+            for key in {**below, **above}
+        }
     return below if above is None else above
 
 
@@ -235,7 +238,8 @@ def _problem(name: str, detail: Any) -> str:
     parts = [str(part) for part in detail["loc"] if part not in ("prompts", "espeak", "folder")]
     key = ".".join([name, *parts]) if parts else name
     if detail["type"] == "extra_forbidden":
-        return f"unknown key {key} (value {detail['input']!r}). Allowed here: {_allowed(detail['loc'])}"
+        allowed = _allowed(detail["loc"])
+        return f"unknown key {key} (value {detail['input']!r}). Allowed here: {allowed}"
     if detail["type"] == "missing":
         return f"the key {key} is missing"
     message = str(detail["msg"]).removeprefix("Value error, ")

@@ -68,11 +68,11 @@ class Settings:
 
 
 _KNOWN = {
-    "VOICEFORGE_PROJECT": "folder with params.yaml (default: the nearest one above the current folder)",
+    "VOICEFORGE_PROJECT": "folder with params.yaml (default: the nearest from here upwards)",
     "VOICEFORGE_HOME": "folder for run-time state (default: var in the project)",
-    "VOICEFORGE_THREADS": "CPU threads, a whole number from 1 (default: the CPUs this process may use)",
+    "VOICEFORGE_THREADS": "CPU threads, a whole number from 1 (default: this process's CPUs)",
     "VOICEFORGE_OFFLINE": "1 to open no network connection, 0 otherwise (default: 0)",
-    "VOICEFORGE_SOURCE_TIMEOUT": "seconds before a silent source is given up, above 0 (default: 10)",
+    "VOICEFORGE_SOURCE_TIMEOUT": "seconds to wait for a silent source, above 0 (default: 10)",
     # Read by the service itself (serving.service), since a Bento runs without a project.
     "VOICEFORGE_MODEL": "engine folder or model to serve (default: the champion of the domain)",
     "VOICEFORGE_DOMAIN": "domain that the service serves (default: the only one with a champion)",
@@ -92,10 +92,11 @@ def load_settings(environ: Mapping[str, str] | None = None, start: Path | None =
             raise UsageError(f"The environment variable {key} is not known. Known are:\n{known}")
     project = _project(environ, (start or Path.cwd()).resolve())
     home = Path(environ.get("VOICEFORGE_HOME") or project / "var").expanduser().resolve()
+    cpus = len(os.sched_getaffinity(0))
     return Settings(
         project=project,
         home=home,
-        threads=int(_number(environ, "VOICEFORGE_THREADS", len(os.sched_getaffinity(0)), 1, whole=True)),
+        threads=int(_number(environ, "VOICEFORGE_THREADS", cpus, 1, whole=True)),
         offline=_flag(environ, "VOICEFORGE_OFFLINE"),
         source_timeout=_number(environ, "VOICEFORGE_SOURCE_TIMEOUT", 10.0, 0.001),
     )
