@@ -1,0 +1,110 @@
+"""What every source of recordings offers: a plan made without decoding, and samples on demand."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+_LONGEST_ID = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One recording that a source can deliver.
+
+    Attributes:
+        id: unique in the corpus, stable across rebuilds, safe as a file name.
+        text: the reference transcript, Unicode NFC, spaces collapsed.
+        language, accent, speaker, source, licence, is_synthetic: as in `data.utterance.Utterance`.
+        where: where a person finds it: a path in its source, or the voice that speaks it.
+        path: the file to decode; None when a machine speaks it.
+    """
+
+    id: str
+    text: str
+    language: str
+    accent: str
+    speaker: str
+    source: str
+    licence: str
+    is_synthetic: bool
+    where: str
+    path: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A recording that cannot enter the corpus: a row of quarantine.parquet.
+
+    Attributes:
+        id: the id that the utterance would have had.
+        source: as in `Recording`.
+        where: as in `Recording`.
+        reason: a stable short code, such as "too-short".
+        detail: a sentence for people.
+    """
+
+    id: str
+    source: str
+    where: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything a source has to offer.
+
+    Attributes:
+        recordings: in a stable order.
+        rejects: what can be told to be unusable without decoding.
+        skipped: what was never meant to be an utterance (tones, silence): a reason and how many.
+    """
+
+    recordings: tuple[Recording, ...]
+    rejects: tuple[Reject, ...] = ()
+    skipped: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Where downloads lie and whether more may be made; as in `data.fetch.fetch`."""
+
+    cache: Path
+    offline: bool
+    timeout: float
+
+
+class CorpusSource(Protocol):
+    """A source of recordings."""
+
+    def plan(self, reach: Reach) -> Plan:
+        """List the recordings, fetching what must be fetched but decoding nothing."""
+        ...
+
+    def fingerprint(self) -> Any:
+        """A JSON value that changes when a new plan or its audio would; cheap, no network."""
+        ...
+
+
+def slug(name: str) -> str:
+    """A name as a part of a file name: lower-case ASCII letters, digits, dots and hyphens.
+
+    Where that loses something (other scripts, very long names), a few digits of the name's hash
+    keep it apart from its neighbours.
+    """
+    plain = re.sub(r"[^a-z0-9.]+", "-", name.casefold()).strip("-.")
+    if name.isascii() and plain and len(plain) <= _LONGEST_ID:
+        return plain
+    tail = hashlib.sha256(unicodedata.normalize("NFC", name).encode()).hexdigest()[:8]
+    return f"{plain[:_LONGEST_ID]}-{tail}".lstrip("-.")
+
+
+def clean_text(text: str) -> str:
+    """Unicode NFC with every run of white space as one space."""
+    return " ".join(unicodedata.normalize("NFC", text).split())

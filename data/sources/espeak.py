@@ -1,0 +1,156 @@
+"""Synthetic accents: eSpeak NG speaks the texts of the telephone prompts.
+
+A speaker is a voice variant in an accent, such as "en-gb-scotland+f2"; params.yaml gives every
+variant to one split, and it speaks only texts of that split, so that neither a voice nor a text
+is heard on two sides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from data.sources.base import Plan, Reach, Recording
+from data.sources.espeak_library import accents, voices
+from data.sources.prompts import Prompts
+from data.splits import hash_split, text_key
+from data.utterance import Split
+from voiceforge.errors import UsageError
+from voiceforge.params import EspeakSource, SplitParams
+
+_LONGEST_TEXT = 60
+"""Words: at eSpeak's pace about 25 s, so that every clip fits Whisper's window."""
+
+_SENTENCE = 3
+"""Words from which on a text counts as a sentence; shorter ones are letters, digits and such."""
+
+
+def speaker_id(accent: str, voice: str) -> str:
+    """The speaker that a voice variant is in an accent."""
+    return f"espeak:{accent}+{voice}"
+
+
+@dataclass(frozen=True, slots=True)
+class Espeak:
+    """eSpeak NG as a source; `splits` decides which texts each voice may speak."""
+
+    params: EspeakSource
+    splits: SplitParams
+
+    def plan(self, reach: Reach) -> Plan:
+        """Choose the pairs of text and voice.
+
+        Raises:
+            UsageError: an accent or a voice that this eSpeak NG does not have.
+            SourceError, IntegrityError: the texts cannot be had.
+        """
+        check_voices(self.params)
+        texts = Prompts(self.params.language).plan(reach).recordings
+        return plan_speech(self.params, self.splits, texts)
+
+    def fingerprint(self) -> Any:
+        return {
+            "espeak": self.params.model_dump(mode="json"),
+            "splits": self.splits.model_dump(mode="json"),
+            "library": version("espeakng-loader"),
+            "texts": Prompts(self.params.language).fingerprint(),
+        }
+
+
+def plan_speech(params: EspeakSource, splits: SplitParams, texts: Sequence[Recording]) -> Plan:
+    """Pair texts with voices, deterministically and evenly.
+
+    Train and dev: `clips_per_accent` clips. Test: the held-out texts rotate over the test voices
+    until `words_per_accent` words are reached or every pair is used, sentences first, since short
+    texts need many clips for few words.
+    """
+    by_key = {text_key(recording.text): recording for recording in reversed(texts)}
+    speakable = {k: r for k, r in by_key.items() if len(r.text.split()) <= _LONGEST_TEXT}
+    by_split: dict[Split, list[tuple[str, Recording]]] = {"train": [], "dev": [], "test": []}
+    for key in sorted(speakable):
+        by_split[hash_split(key, splits)].append((key, speakable[key]))
+    recordings = [
+        _spoken(text, accent, voice)
+        for accent in params.accents
+        for split, pool in by_split.items()
+        for text, voice in _pairs(params, split, _shuffled(pool, f"{splits.seed}:{accent}"))
+    ]
+    too_long = len(by_key) - len(speakable)
+    skipped = {f"texts over {_LONGEST_TEXT} words": too_long} if too_long else {}
+    return Plan(tuple(recordings), skipped=skipped)
+
+
+def _pairs(
+    params: EspeakSource, split: Split, texts: Sequence[Recording]
+) -> Iterator[tuple[Recording, str]]:
+    if split == "test":
+        sentences = [text for text in texts if len(text.text.split()) >= _SENTENCE]
+        short = [text for text in texts if len(text.text.split()) < _SENTENCE]
+        words = 0
+        for pool in (sentences, short):
+            for text, voice in _rotation(pool, params.voices.test):
+                if words >= params.words_per_accent:
+                    return
+                words += len(text.text.split())
+                yield text, voice
+    else:
+        voices = params.voices.train if split == "train" else params.voices.dev
+        clips = params.clips_per_accent.train if split == "train" else params.clips_per_accent.dev
+        for _, pair in zip(range(clips), _rotation(texts, voices), strict=False):
+            yield pair
+
+
+def _rotation(texts: Sequence[Recording], voices: Sequence[str]) -> Iterator[tuple[Recording, str]]:
+    """Every pair once; each pass takes every text once, and voices in turn."""
+    for turn in range(len(voices)):
+        for at, text in enumerate(texts):
+            yield text, voices[(at + turn) % len(voices)]
+
+
+def _shuffled(texts: Sequence[tuple[str, Recording]], salt: str) -> list[Recording]:
+    """In the order of a hash, so that a text that is added or removed moves no other."""
+
+    def order(pair: tuple[str, Recording]) -> str:
+        return hashlib.sha256(f"{salt}:{pair[0]}".encode()).hexdigest()
+
+    return [recording for _, recording in sorted(texts, key=order)]
+
+
+def _spoken(text: Recording, accent: str, voice: str) -> Recording:
+    name = text.id.removeprefix(f"prompts-{text.language}-")
+    return Recording(
+        id=f"espeak-{accent}-{voice.lower()}-{name}",
+        text=text.text,
+        language=text.language,
+        accent=accent,
+        speaker=speaker_id(accent, voice),
+        source="espeak",
+        licence=text.licence,
+        is_synthetic=True,
+        where=f"{accent}+{voice}",
+        path=None,
+    )
+
+
+def check_voices(params: EspeakSource) -> None:
+    """Raise a UsageError that names what there is when an accent or a voice is not known.
+
+    eSpeak itself speaks on with its default voice and says nothing.
+    """
+    known = accents(params.language)
+    for accent in params.accents:
+        if accent not in known:
+            raise UsageError(
+                f"eSpeak NG has no accent {accent!r} of the language {params.language!r}. It has: "
+                f"{', '.join(known)}."
+            )
+    variants = voices()
+    for voice in (*params.voices.train, *params.voices.dev, *params.voices.test):
+        if voice not in variants:
+            raise UsageError(
+                f"eSpeak NG has no voice {voice!r}. It has: {', '.join(variants)}. Those named "
+                "like m1 and f1 sound most like people."
+            )
