@@ -1,13 +1,14 @@
 """The BentoML service: one process that holds the model and serves HTTP and WebSocket.
 
-`VoiceForge` serves what the environment says: VOICEFORGE_MODEL (an engine folder or
-models:/DOMAIN@ALIAS), else the champion of VOICEFORGE_DOMAIN. A built Bento calls `make_service`
-with the model it carries.
+`VoiceForge` serves the model that its Bento carries. Outside of a Bento it serves what the
+environment says: VOICEFORGE_MODEL (an engine folder or models:/DOMAIN@ALIAS), else the champion of
+VOICEFORGE_DOMAIN.
 """
 
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,17 @@ from serving.api import Api
 from serving.live_model import FolderSource, LiveModel, RegistrySource, Source
 from serving.registry import Registry, parse_address
 from voiceforge.errors import UsageError
+from voiceforge.files import read_json
 from voiceforge.settings import load_settings
 
 _MOST_REQUESTS = 32
 _TIMEOUT = 600
 
 
-def make_service(model: bentoml.models.BentoModel | None = None) -> Any:
-    """The service for the environment's model, or for the packaged one."""
-    live = LiveModel(
-        (lambda: _packaged(model)) if model is not None else _from_environment, _threads()
-    )
+def make_service(tag: str | None) -> Any:
+    """The service for the model of that tag in BentoML's store, or for the environment's."""
+    model = bentoml.models.BentoModel(tag) if tag else None
+    live = LiveModel(partial(_packaged, model) if model else _from_environment, _threads())
     api = Api(live)
 
     @bentoml.service(
@@ -65,7 +66,7 @@ def _threads() -> int:
 
 def _packaged(model: bentoml.models.BentoModel) -> Source:
     """The model of a Bento: an engine folder with the certificate it was packaged with."""
-    stored = model.stored
+    stored = model.resolve()
     folder = Path(stored.path)
     labels = stored.info.labels
     return FolderSource(
@@ -99,4 +100,10 @@ def _from_environment() -> Source:
     return RegistrySource(registry, os.environ.get("VOICEFORGE_DOMAIN") or None)
 
 
-VoiceForge = make_service()
+def _carried() -> str | None:
+    """Tag of the model in whose Bento this file lies."""
+    beside = Path(__file__).with_name("packaged.json")
+    return str(read_json(beside)["tag"]) if beside.is_file() else None
+
+
+VoiceForge = make_service(_carried())
