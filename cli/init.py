@@ -22,7 +22,9 @@ def add_domain(domain: str, language: str, source: Path, base_model: str | None)
     Raises:
         UsageError: a bad or taken name, or a folder that is not there or has no usable table.
     """
-    from data.sources.folder import check_folder
+    from data.sources.base import Reach
+    from data.sources.folder import Folder
+    from voiceforge.params import FolderSource
 
     settings = load_settings()
     path = settings.project / PARAMS_FILE
@@ -35,7 +37,10 @@ def add_domain(domain: str, language: str, source: Path, base_model: str | None)
     if not re.fullmatch(r"[a-z]{2,3}", language):
         raise UsageError(f"{language!r} is no ISO 639-1 language code, such as en or it.")
     folder = source.expanduser().resolve()
-    recordings = check_folder(folder)
+    params = FolderSource(kind="folder", path=str(folder), language=language)
+    plan = Folder(params, settings.project).plan(Reach(settings.cache, True, 0.0))
+    if not plan.recordings:
+        raise UsageError(f"The table in {folder} names no recording that is there with its text.")
     if folder.is_relative_to(settings.project):
         folder = folder.relative_to(settings.project)
     entry = {
@@ -53,7 +58,7 @@ def add_domain(domain: str, language: str, source: Path, base_model: str | None)
         write_text(path, before)
         raise
     Console(soft_wrap=True).print(
-        f"Added {domain} to {path}: {recordings} recordings in {source}.\n"
+        f"Added {domain} to {path}: {len(plan.recordings)} recordings in {source}, {len(plan.rejects)} rows that will be in quarantine.\n"
         f"`voiceforge run --domain {domain}` works on them.",
         highlight=False,
     )

@@ -19,7 +19,7 @@ TABLE = "utterances.parquet"
 
 def make_splits(workspace: Workspace) -> Artifact:
     """Assign every utterance of the corpus to a split."""
-    from data.corpus import load_corpus, write_utterances
+    from data.tables import load_corpus, write_utterances
     from data.splits import assign_splits, split_summary
 
     source = workspace.current(corpus.STAGE)
@@ -38,7 +38,7 @@ def make_splits(workspace: Workspace) -> Artifact:
 
 def read_splits(workspace: Workspace) -> list[Utterance]:
     """The corpus's utterances with their splits."""
-    from data.corpus import read_utterances
+    from data.tables import read_utterances
 
     return read_utterances(workspace.current(STAGE).path / TABLE)
 
