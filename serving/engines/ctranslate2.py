@@ -7,7 +7,6 @@ Whisper's 30 s window, down to the engine's `minimum_mel_frames`.
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -62,6 +61,7 @@ def build(
         StorageError: the disk is full or read-only.
     """
     from ctranslate2.converters import TransformersConverter
+    from transformers.utils.logging import disable_progress_bar
 
     if spec.precision not in _COMPUTE_TYPES:
         raise UsageError(
@@ -72,9 +72,9 @@ def build(
             f"{source} holds no model.safetensors and {_TOKENIZER}, so no engine can be built "
             "from it. Give the folder of a base or merged Whisper model."
         )
+    disable_progress_bar()
     converter = TransformersConverter(str(source), copy_files=[_TOKENIZER])
     converter.convert(str(out), quantization=spec.precision, force=True)
-    shutil.rmtree(out / "__pycache__", ignore_errors=True)
     model = _load_model(out, spec.precision, threads=1)
     description = EngineDescription(
         kind=KIND,
