@@ -158,7 +158,8 @@ def _download(url: str, file: File, target: Path, timeout: float, say: Say) -> N
             follow_redirects=True,
             headers={"Accept-Encoding": "identity"},  # the hashes are of the plain bytes
         ) as answer:
-            answer.raise_for_status()
+            if not answer.is_success:
+                raise Unavailable(f"{url}: HTTP {answer.status_code} {answer.reason_phrase}")
             total = int(answer.headers.get("content-length", 0))
             with target.open("wb") as stream:
                 for chunk in answer.iter_bytes(_CHUNK):

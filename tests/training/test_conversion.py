@@ -46,7 +46,8 @@ def recordings(cache: Path, language: str, count: int) -> list[Path]:
         for key, text in sorted(texts.items())
         if len(text.split()) >= 3 and (voice / f"{key}.g722").is_file()
     ]
-    return found[:: len(found) // count][:count]
+    chosen = found[:: len(found) // count][:count]
+    return sorted(chosen, key=lambda path: path.stat().st_size)  # batches of like length
 
 
 def said_by_both(
