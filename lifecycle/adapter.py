@@ -29,21 +29,19 @@ def make_adapter(workspace: Workspace) -> Artifact:
     parameters = {
         "language": domain.language,
         "normaliser": domain.evaluation.normaliser,
-        "dev_silence": domain.engine.trailing_silence,
         **domain.training.model_dump(mode="json"),
     }
 
     def build(folder: Path, checkpoints: Path) -> Mapping[str, Any]:
-        spec = TrainingSpec(
+        spec = TrainingSpec.from_params(
+            domain.training,
             language=domain.language,
+            normaliser=domain.evaluation.normaliser,
             base=base.path,
             corpus=workspace.corpus,
             utterances=utterances.path / splits.TABLE,
             output=folder,
             threads=settings.threads,
-            normaliser=domain.evaluation.normaliser,
-            dev_silence=domain.engine.trailing_silence,
-            params=domain.training,
         )
         report = run_training(spec, checkpoints, lambda news: _report(workspace, news))
         return _summary(report)

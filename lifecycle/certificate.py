@@ -178,7 +178,7 @@ def _checks(workspace: Workspace) -> list[Gate]:
     built, quantized = workspace.current(corpus.STAGE), workspace.current(engine.STAGE)
     quarantined, usable = built.summary["quarantined"], built.summary["utterances"]
     share = quarantined / max(1, quarantined + usable)
-    loss = engine.engine_loss(quantized)
+    agrees, sentence = engine.engine_verdict(workspace, quantized)
     problems = splits.split_problems(workspace)
     return [
         check_gate(
@@ -193,12 +193,7 @@ def _checks(workspace: Workspace) -> list[Gate]:
             "; ".join(problems)
             or "No text, and no voice that can be kept apart, is in two splits.",
         ),
-        check_gate(
-            "engine",
-            loss <= domain.engine.margin,
-            f"{domain.engine.precision} costs {loss:+.2f} points on dev; "
-            f"{domain.engine.margin:g} are allowed.",
-        ),
+        check_gate("engine", agrees, sentence),
     ]
 
 
@@ -212,7 +207,9 @@ def _base_reference(workspace: Workspace) -> ModelReference:
     from serving.engines import engine_sha256
 
     base = workspace.current(engine.BASE)
-    return _reference(workspace, workspace.domain.base_model, "", engine_sha256(base.path))
+    return _reference(
+        workspace, workspace.domain.base_model, "", engine_sha256(engine.engine_folder(base))
+    )
 
 
 def _uses(workspace: Workspace, splits_sha256: str) -> int:

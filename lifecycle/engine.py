@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +18,15 @@ from voiceforge.errors import StageError
 from voiceforge.files import read_json, write_json
 
 if TYPE_CHECKING:
+    from evaluation.comparison import Comparison
     from evaluation.estimate import Estimate
+    from evaluation.prediction import Prediction
     from serving.engines.contracts import EngineSpec
 
 STAGE = "engine"
 BASE = "base_engine"
 VERSION = 1
+_FOLDER = "engine"
 _EXACT = "float32"
 """Precision that stands for the source model: it gives transformers' own transcripts (tests)."""
 
@@ -34,17 +38,17 @@ def make_engine(workspace: Workspace) -> Artifact:
     merged, table = workspace.current(merged_model.STAGE), workspace.current(splits.STAGE)
     digest = str(merged.summary["tensors_sha256"])
     trained = read_json(merged.path / "voiceforge.json")
-    params, dev = workspace.domain.engine, workspace.domain.training.dev_utterances
+    params = workspace.domain.engine
     spec = _spec(workspace, int(trained["minimum_mel_frames"]))
 
     def build(folder: Path, scratch: Path) -> Mapping[str, Any]:
-        clips = _dev_clips(splits.read_splits(workspace), dev)
+        folder = _new(folder / _FOLDER)
+        clips = _dev_clips(splits.read_splits(workspace))
         exact = scratch / _EXACT
         if not (exact / "engine.json").is_file():
-            exact.mkdir(parents=True, exist_ok=True)
             ctranslate2.build(
                 merged.path,
-                exact,
+                _new(exact),
                 dataclasses.replace(spec, precision=_EXACT),
                 source_sha256=digest,
                 trailing_silence=params.trailing_silence,
@@ -56,8 +60,8 @@ def make_engine(workspace: Workspace) -> Artifact:
             source_sha256=digest,
             trailing_silence=params.trailing_silence,
         )
-        before = _word_error_rate(workspace, exact, clips)
-        after = _word_error_rate(workspace, folder, clips)
+        compared = _compare(workspace, exact, folder, clips)
+        before, after = compared.baseline, compared.candidate
         description = dataclasses.replace(description, wer_before=before, wer_after=after)
         write_json(folder / "engine.json", description.as_dict())
         return {
@@ -67,13 +71,18 @@ def make_engine(workspace: Workspace) -> Artifact:
             "bytes": sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
             "word_error_rate_before": before.as_dict(),
             "word_error_rate_after": after.as_dict(),
+            "loss": compared.difference.as_dict(),
         }
 
     return workspace.make(
         STAGE,
         VERSION,
         {merged_model.STAGE: digest, splits.STAGE: table.sha256},
-        {**dataclasses.asdict(spec), "trailing_silence": params.trailing_silence, "dev": dev},
+        {
+            **dataclasses.asdict(spec),
+            "trailing_silence": params.trailing_silence,
+            "normaliser": workspace.domain.evaluation.normaliser,
+        },
         build,
     )
 
@@ -86,7 +95,13 @@ def make_base_engine(workspace: Workspace) -> Artifact:
     spec = _spec(workspace, WINDOW_FRAMES)
 
     def build(folder: Path, _: Path) -> Mapping[str, Any]:
-        ctranslate2.build(base.path, folder, spec, source_sha256=base.sha256, trailing_silence=0.0)
+        ctranslate2.build(
+            base.path,
+            _new(folder / _FOLDER),
+            spec,
+            source_sha256=base.sha256,
+            trailing_silence=0.0,
+        )
         return {"kind": spec.kind, "precision": spec.precision}
 
     return workspace.make(
@@ -94,11 +109,30 @@ def make_base_engine(workspace: Workspace) -> Artifact:
     )
 
 
-def engine_loss(engine: Artifact) -> float:
-    """Word error rate after quantization minus before, in points."""
-    summary = engine.summary
-    after, before = summary["word_error_rate_after"], summary["word_error_rate_before"]
-    return 100.0 * (float(after["value"]) - float(before["value"]))
+def engine_folder(artifact: Artifact) -> Path:
+    """The engine of an engine artifact: what `serving.engines.load_engine` loads."""
+    return artifact.path / _FOLDER
+
+
+def engine_loss(engine: Artifact) -> Estimate:
+    """Word error rate after quantization minus before, on the same dev clips, as a fraction."""
+    from evaluation.estimate import Estimate
+
+    return Estimate.from_dict(dict(engine.summary["loss"]))
+
+
+def engine_verdict(workspace: Workspace, engine: Artifact) -> tuple[bool, str]:
+    """Whether the engine may go on, and why.
+
+    Dev is small, so that only a loss whose whole interval lies above `engine.margin` stops it.
+    """
+    loss, margin = engine_loss(engine), workspace.domain.engine.margin
+    sentence = (
+        f"{engine.summary['precision']} costs {100 * loss.value:+.2f} points "
+        f"[{100 * loss.low:+.2f}, {100 * loss.high:+.2f}] of word error rate against float32 on "
+        f"{loss.words:,} dev words; {margin:g} are allowed."
+    )
+    return 100 * loss.low <= margin, sentence
 
 
 def _spec(workspace: Workspace, minimum_mel_frames: int) -> EngineSpec:
@@ -113,32 +147,52 @@ def _spec(workspace: Workspace, minimum_mel_frames: int) -> EngineSpec:
     )
 
 
-def _dev_clips(utterances: Sequence[Utterance], count: int) -> list[Utterance]:
+def _new(folder: Path) -> Path:
+    """An empty folder; what a killed build left in it is removed."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _dev_clips(utterances: Sequence[Utterance]) -> list[Utterance]:
     dev = [row for row in utterances if row.split == "dev"]
     if not dev:
         raise StageError("The corpus has no dev utterances, so that no engine can be checked.")
-    return dev[:: max(1, len(dev) // count)][:count]
+    return dev
 
 
-def _word_error_rate(workspace: Workspace, engine: Path, clips: Sequence[Utterance]) -> Estimate:
-    from evaluation.reports.accuracy import word_error_rate
+def _predict(workspace: Workspace, engine: Path, clips: Sequence[Utterance]) -> list[Prediction]:
     from evaluation.runners import predict
     from serving.engines import load_engine
 
-    params = workspace.domain.evaluation
-    predictions = predict(
+    return predict(
         load_engine(engine, threads=workspace.settings.threads),
         clips,
         workspace.corpus,
-        batch_size=params.batch_size,
+        batch_size=workspace.domain.evaluation.batch_size,
         progress=lambda done, total: workspace.report(STAGE, done, total, "checking on dev clips"),
     )
-    return word_error_rate(
-        predictions,
+
+
+def _compare(
+    workspace: Workspace, before: Path, after: Path, clips: Sequence[Utterance]
+) -> Comparison:
+    """The engine against the exact one, on dev."""
+    from evaluation.reports.accuracy import accuracy_report
+
+    params = workspace.domain.evaluation
+    report = accuracy_report(
+        _predict(workspace, after, clips),
+        _predict(workspace, before, clips),
         clips,
+        candidate_name=after.name,
+        baseline_name=before.name,
         normaliser=params.normaliser,
         language=workspace.domain.language,
         confidence=params.confidence,
         resamples=params.resamples,
         seed=params.seed,
     )
+    if report.overall.comparison is None:
+        raise StageError("The dev clips have no words, so that no engine can be checked.")
+    return report.overall.comparison

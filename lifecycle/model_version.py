@@ -32,7 +32,7 @@ def make_model_version(workspace: Workspace) -> Artifact:
     """Register the engine; an engine that is registered already keeps its version."""
     from serving.engines import engine_sha256
 
-    engine_folder = workspace.current(engine.STAGE).path
+    engine_folder = engine.engine_folder(workspace.current(engine.STAGE))
     stages = (adapter.STAGE, merged_model.STAGE, predictions.STAGE, *_REPORTS)
     inputs = {stage: workspace.current(stage).sha256 for stage in stages}
     inputs[engine.STAGE] = engine_sha256(engine_folder)

@@ -24,13 +24,13 @@ TABLE = "predictions.parquet"
 
 def make_predictions(workspace: Workspace) -> Artifact:
     """The fine-tuned engine on the whole test split."""
-    return _predict(workspace, workspace.current(engines.STAGE).path, STAGE, None)
+    return _predict(workspace, engines.engine_folder(workspace.current(engines.STAGE)), STAGE, None)
 
 
 def make_base_predictions(workspace: Workspace) -> Artifact:
     """The padded base model, ten times slower, on a stratified sample of the test split."""
     words = workspace.domain.evaluation.base_words_per_accent
-    return _predict(workspace, workspace.current(engines.BASE).path, BASE, words)
+    return _predict(workspace, engines.engine_folder(workspace.current(engines.BASE)), BASE, words)
 
 
 def make_champion_predictions(workspace: Workspace, engine: Path) -> Artifact:

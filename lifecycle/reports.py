@@ -41,7 +41,9 @@ def make_latency_report(workspace: Workspace) -> Artifact:
     from serving.engines import engine_sha256
 
     params = workspace.domain.evaluation
-    ours, base = workspace.current(engines.STAGE).path, workspace.current(engines.BASE).path
+    ours, base = (
+        engines.engine_folder(workspace.current(stage)) for stage in (engines.STAGE, engines.BASE)
+    )
 
     def build(folder: Path, _: Path) -> Mapping[str, Any]:
         from evaluation.reports.latency import latency_report

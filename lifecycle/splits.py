@@ -19,8 +19,8 @@ TABLE = "utterances.parquet"
 
 def make_splits(workspace: Workspace) -> Artifact:
     """Assign every utterance of the corpus to a split."""
-    from data.tables import load_corpus, write_utterances
     from data.splits import assign_splits, split_summary
+    from data.tables import load_corpus, write_utterances
 
     source = workspace.current(corpus.STAGE)
     params = workspace.domain.splits

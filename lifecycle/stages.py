@@ -8,7 +8,7 @@ from lifecycle.adapter import make_adapter
 from lifecycle.bento import make_bento
 from lifecycle.certificate import make_certificate
 from lifecycle.corpus import corpus_version, make_corpus
-from lifecycle.engine import engine_loss, make_base_engine, make_engine
+from lifecycle.engine import engine_verdict, make_base_engine, make_engine
 from lifecycle.merged_model import make_merged_model
 from lifecycle.model_version import make_model_version
 from lifecycle.predictions import make_base_predictions, make_predictions
@@ -26,12 +26,9 @@ def _check_splits(workspace: Workspace) -> None:
 
 
 def _check_engine(workspace: Workspace) -> None:
-    loss, margin = engine_loss(workspace.current("engine")), workspace.domain.engine.margin
-    if loss > margin:
-        raise StageError(
-            f"Quantization costs {loss:+.2f} points of word error rate on dev; engine.margin "
-            f"allows {margin:g}. Choose another engine.precision for {workspace.domain.name}."
-        )
+    agrees, sentence = engine_verdict(workspace, workspace.current("engine"))
+    if not agrees:
+        raise StageError(f"{sentence} Choose another engine.precision in params.yaml.")
 
 
 GROUPS: Mapping[str, tuple[Callable[[Workspace], object], ...]] = {
