@@ -43,7 +43,7 @@ def add_domain(domain: str, language: str, source: Path, base_model: str | None)
         raise UsageError(f"The table in {folder} names no recording that is there with its text.")
     if folder.is_relative_to(settings.project):
         folder = folder.relative_to(settings.project)
-    entry = {
+    entry: dict[str, object] = {
         "language": language,
         "base_model": base_model or (_ENGLISH if language == "en" else _MULTILINGUAL),
         "sources": [{"kind": "folder", "path": str(folder), "language": language}],
@@ -58,7 +58,8 @@ def add_domain(domain: str, language: str, source: Path, base_model: str | None)
         write_text(path, before)
         raise
     Console(soft_wrap=True).print(
-        f"Added {domain} to {path}: {len(plan.recordings)} recordings in {source}, {len(plan.rejects)} rows that will be in quarantine.\n"
+        f"Added {domain} to {path}: {len(plan.recordings)} recordings in {source}, "
+        f"{len(plan.rejects)} rows that will be in quarantine.\n"
         f"`voiceforge run --domain {domain}` works on them.",
         highlight=False,
     )

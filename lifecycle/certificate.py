@@ -79,14 +79,12 @@ def make_certificate(workspace: Workspace) -> Artifact:
             created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         )
         write_json(folder / FILE, decided.as_dict())
-        against = f"version {champion.version}" if champion else workspace.domain.base_model
         page = render_report(
-            name,
-            f"version {version} against {against}",
-            accuracy=reports.read_accuracy(workspace),
-            accent=reports.read_accents(workspace),
-            latency=reports.read_latency(workspace),
+            reports.read_accuracy(workspace),
+            reports.read_accents(workspace),
+            reports.read_latency(workspace),
             certificate=certificate_section(decided),
+            title=f"{name}, version {version}",
         )
         write_text(folder / PAGE, page)
         return {
@@ -155,20 +153,9 @@ def _deciding_certificate(workspace: Workspace, version: str) -> Artifact | None
 
 def _comparisons(workspace: Workspace, heard: Artifact) -> Sequence[Comparison]:
     """Challenger against other predictions: overall, human, synthetic, and each accent."""
-    from evaluation.reports.accent import accent_report
-    from evaluation.reports.accuracy import accuracy_report
-
-    given = (
-        predictions.read(workspace.current(predictions.STAGE)),
-        predictions.read(heard),
-        predictions.test_utterances(workspace),
-    )
-    shared = reports.resampling(workspace) | {
-        "candidate_name": "challenger",
-        "baseline_name": "reference",
-    }
-    accents = accent_report(*given, **shared, minimum_words=workspace.domain.gates.minimum_words)
-    return (*accuracy_report(*given, **shared).comparisons, *accents.comparisons)
+    ours = workspace.current(predictions.STAGE)
+    accuracy, accents = reports.compare(workspace, ours, heard, ("challenger", "reference"))
+    return (*accuracy.comparisons, *accents.comparisons)
 
 
 def _checks(workspace: Workspace) -> list[Gate]:
@@ -215,4 +202,4 @@ def _base_reference(workspace: Workspace) -> ModelReference:
 def _uses(workspace: Workspace, splits_sha256: str) -> int:
     """Certificates decided on this test set, the one at hand included."""
     history = workspace.store.history(workspace.domain.name, STAGE)
-    return 1 + sum(artifact.summary["splits"] == splits_sha256 for artifact in history)
+    return 1 + sum(str(item.summary["splits"]) == splits_sha256 for item in history)

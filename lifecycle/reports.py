@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from lifecycle import engine as engines
 from lifecycle import predictions
@@ -116,44 +116,69 @@ def report_inputs(workspace: Workspace) -> dict[str, str]:
     } | {"normaliser": str(normaliser_identity(name)["sha256"])}
 
 
-def resampling(workspace: Workspace) -> dict[str, Any]:
-    """The statistical arguments that every report of the domain shares."""
+def compare(
+    workspace: Workspace, candidate: Artifact, baseline: Artifact, names: tuple[str, str]
+) -> tuple[AccuracyReport, AccentReport]:
+    """What two predictions artifacts say about each other on the test split.
+
+    Args:
+        names: of the candidate and the baseline, as pages show them.
+    """
+    from evaluation.reports.accent import accent_report
+    from evaluation.reports.accuracy import accuracy_report
+
     params = workspace.domain.evaluation
-    return {
+    ours, theirs = predictions.read(candidate), predictions.read(baseline)
+    utterances = predictions.test_utterances(workspace)
+    shared: _Shared = {
+        "candidate_name": names[0],
+        "baseline_name": names[1],
         "normaliser": params.normaliser,
         "language": workspace.domain.language,
         "confidence": params.confidence,
         "resamples": params.resamples,
         "seed": params.seed,
     }
+    minimum = workspace.domain.gates.minimum_words
+    return (
+        accuracy_report(ours, theirs, utterances, **shared),
+        accent_report(ours, theirs, utterances, **shared, minimum_words=minimum),
+    )
 
 
 def _from_predictions(workspace: Workspace, stage: str) -> Artifact:
-    minimum = workspace.domain.gates.minimum_words
-    parameters = resampling(workspace) | ({"minimum_words": minimum} if stage == ACCENT else {})
+    params = workspace.domain.evaluation
+    parameters = {
+        "language": workspace.domain.language,
+        "confidence": params.confidence,
+        "resamples": params.resamples,
+        "seed": params.seed,
+        "minimum_words": workspace.domain.gates.minimum_words,
+    }
 
     def build(folder: Path, _: Path) -> Mapping[str, Any]:
-        from evaluation.reports.accent import accent_report
-        from evaluation.reports.accuracy import accuracy_report
-
-        given = (
-            predictions.read(workspace.current(predictions.STAGE)),
-            predictions.read(workspace.current(predictions.BASE)),
-            predictions.test_utterances(workspace),
+        accuracy, accents = compare(
+            workspace,
+            workspace.current(predictions.STAGE),
+            workspace.current(predictions.BASE),
+            (f"{workspace.domain.name} engine", workspace.domain.base_model),
         )
-        names = {
-            "candidate_name": f"{workspace.domain.name} engine",
-            "baseline_name": workspace.domain.base_model,
-        }
-        report: AccuracyReport | AccentReport
-        if stage == ACCURACY:
-            report = accuracy_report(*given, **names, **parameters)
-        else:
-            report = accent_report(*given, **names, **parameters)
-        write_json(folder / FILE, report.as_dict())
-        return {"slices": [slice_row(part) for part in report.as_dict()["slices"]]}
+        report = accuracy if stage == ACCURACY else accents
+        fields = report.as_dict()
+        write_json(folder / FILE, fields)
+        return {"slices": [slice_row(part) for part in fields["slices"]]}
 
     return workspace.make(stage, VERSION, report_inputs(workspace), parameters, build)
+
+
+class _Shared(TypedDict):
+    candidate_name: str
+    baseline_name: str
+    normaliser: str
+    language: str
+    confidence: float
+    resamples: int
+    seed: int
 
 
 def slice_row(part: Mapping[str, Any]) -> dict[str, Any]:

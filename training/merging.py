@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from data.sealed import MANIFEST
 from training.recipe import TrainingReport
 from voiceforge.errors import StageError
 from voiceforge.files import new_folder, read_json, storage_errors, write_json
@@ -55,7 +56,8 @@ def merge(base: Path, adapter: Path, out: Path) -> str:
         with storage_errors(folder):
             merged.save_pretrained(folder)
             for file in base.iterdir():
-                if file.is_file() and not file.name.endswith(_WEIGHTS):
+                kept = file.name != MANIFEST and not file.name.endswith(_WEIGHTS)
+                if file.is_file() and kept:
                     shutil.copyfile(file, folder / file.name)
             for file in folder.iterdir():
                 file.chmod(0o644)
