@@ -1,0 +1,111 @@
+"""Real engines of real weights, and real speech, for every test of serving."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.audio import decode
+from data.fetch import fetch
+from evaluation.estimate import Estimate
+from experiments.contracts import Certificate, Gate, GateResult, ModelReference
+from serving.engines import engine_sha256, load_engine
+from serving.engines.contracts import Engine, EngineSpec, Samples
+from serving.engines.ctranslate2 import build
+from training.base_models import BaseModel, resolve
+from voiceforge.files import write_json
+
+TIMEOUT = 60.0
+TEXTS = {
+    "agent-alreadyon": "that agent is already logged on please enter your agent number followed by "
+    "the pound key",
+    "all-circuits-busy-now": "all circuits are busy now",
+    "agent-newlocation": "please enter a new extension followed by pound",
+    "agent-pass": "please enter your password followed by the pound key",
+}
+
+
+@pytest.fixture(scope="session")
+def tiny_en(cache: Path) -> BaseModel:
+    return resolve("whisper-tiny.en", cache=cache, offline=False, timeout=TIMEOUT)
+
+
+@pytest.fixture(scope="session")
+def prompts_folder(cache: Path) -> Path:
+    folder = fetch("prompts-en", cache=cache, offline=False, timeout=TIMEOUT)
+    return next((folder / "usr/share/asterisk/sounds").iterdir())
+
+
+@pytest.fixture(scope="session")
+def texts() -> dict[str, str]:
+    return TEXTS
+
+
+@pytest.fixture(scope="session")
+def clips(prompts_folder: Path) -> dict[str, Samples]:
+    """Telephone prompts by name, 1 to 6 s each; `texts` has what is said."""
+    return {name: decode(prompts_folder / f"{name}.g722") for name in TEXTS}
+
+
+@pytest.fixture(scope="session")
+def speech(clips: dict[str, Samples]) -> Samples:
+    """Four prompts with a second of near-silence after each, 20 s."""
+    hiss = np.random.default_rng(0)
+    parts: list[Samples] = []
+    for clip in clips.values():
+        parts += [clip, np.zeros(16_000, np.float32)]
+    samples = np.concatenate(parts)
+    return samples + hiss.normal(0.0, 5e-4, len(samples)).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def engine_folder(tiny_en: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """tiny.en as it comes: int8, padded to 30 s."""
+    return _build(tiny_en, "int8", "en", tmp_path_factory.mktemp("engine") / "tiny-en-int8")
+
+
+@pytest.fixture(scope="session")
+def exact_folder(tiny_en: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _build(tiny_en, "float32", "en", tmp_path_factory.mktemp("engine") / "tiny-en-float32")
+
+
+@pytest.fixture(scope="session")
+def engine(engine_folder: Path, threads: int) -> Iterator[Engine]:
+    yield load_engine(engine_folder, threads)
+
+
+def _build(base: BaseModel, precision: str, language: str, folder: Path) -> Path:
+    folder.mkdir()
+    spec = EngineSpec("ctranslate2", precision, 3000, language)
+    build(base.path, folder, spec, base.sha256, trailing_silence=0.5)
+    return folder
+
+
+Certify = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def certify() -> Certify:
+    """Writes a certificate for an engine: it says promote, or with another result reject."""
+
+    def write(folder: Path, engine: Path, version: str, *, result: GateResult = "pass") -> Path:
+        estimate = Estimate(-0.05, -0.06, -0.04, 0.95, 4000, 600, 3, "bootstrap")
+        gate = Gate("overall", "superiority", "base model", estimate, 0.0, result, True, "")
+        sha = engine_sha256(engine)
+        certificate = Certificate(
+            domain="telephony-test",
+            challenger=ModelReference("telephony-test", version, sha, "ctranslate2"),
+            reference=ModelReference("whisper-tiny.en", "", "0" * 64, "ctranslate2"),
+            gates=(gate,),
+            verdict="promote" if result == "pass" else "reject",
+            hashes={},
+            uses_of_test_set=1,
+            created_at="2026-01-05T03:00:00Z",
+        )
+        write_json(folder / "certificate.json", certificate.as_dict())
+        return folder
+
+    return write
