@@ -162,10 +162,12 @@ def _texts(rows: Sequence[Scored]) -> list[int]:
 def _estimate(interval: Interval, rows: Sequence[Scored]) -> Estimate:
     if interval.clusters == 1:
         method = "no interval: a single text"
+    elif interval.resamples == 0 and interval.low == interval.high:
+        method = f"no interval: the same in all resamples of {interval.clusters} texts"
     elif interval.resamples == 0:
         method = f"Clopper-Pearson, nothing seen in {interval.clusters} texts"
     else:
-        method = f"{interval.resamples} bootstrap resamples of {interval.clusters} texts"
+        method = f"BCa bootstrap, {interval.resamples} resamples of {interval.clusters} texts"
     return Estimate(
         value=interval.value,
         low=interval.low,

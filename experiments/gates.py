@@ -19,7 +19,7 @@ from voiceforge.errors import UsageError
 from voiceforge.params import GateParams, GatesParams
 
 MINIMUM_TEXTS = 20
-"""Fewer independent texts than this make percentile intervals too narrow to decide on."""
+"""Fewer independent texts than this make bootstrap intervals too narrow to decide on."""
 
 _POINT = 0.01
 

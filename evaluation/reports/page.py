@@ -157,7 +157,7 @@ def _reduced_value(comparison: Comparison) -> str:
 
 def _reduced_interval(comparison: Comparison) -> str:
     """The interval in the words of the value: "more" turns its signs and order round."""
-    if comparison.reduction is None:
+    if comparison.reduction is None or comparison.reduction.low == comparison.reduction.high:
         return ""
     value, low, high = (100 * end for end in _ends(comparison.reduction))
     if value < 0:

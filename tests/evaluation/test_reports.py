@@ -120,7 +120,7 @@ def test_intervals_rest_on_texts_not_on_utterances(
     reports: tuple[AccuracyReport, AccentReport], many: list[Utterance]
 ) -> None:
     assert reports[0].overall.word_error_rate.method == (
-        f"400 bootstrap resamples of {len({row.text for row in many})} texts"
+        f"BCa bootstrap, 400 resamples of {len({row.text for row in many})} texts"
     )
 
 

@@ -196,17 +196,21 @@ def test_the_reason_says_which_way_and_on_how_much(
     assert expected in gate.reason
 
 
-def test_a_model_as_bad_as_the_margin_is_rarely_let_through() -> None:
-    """Type I error of the whole way from errors to gate: at most 2.5%, one side of 95%."""
-    generator, passed, trials, margin = np.random.default_rng(6), 0, 500, 0.02
+@pytest.mark.parametrize("margin", [0.01, 0.02])
+def test_a_model_as_bad_as_the_margin_is_let_through_as_rarely_as_promised(margin: float) -> None:
+    """Type I error of the whole way from errors to gate: 2.5%, one side of a 95% interval.
+
+    Percentile intervals let 4 to 8% of these through.
+    """
+    generator, passed, trials = np.random.default_rng(6), 0, 600
     for trial in range(trials):
-        words = generator.integers(3, 15, 150)
-        champion = generator.binomial(words, generator.beta(1, 9, 150))
-        # 0.9 of the words are right; 1 in 45 of them wrong besides makes 2 points more.
+        words = generator.integers(3, 15, 80)
+        champion = generator.binomial(words, generator.beta(1, 9, 80))
+        # 0.9 of the words are right; of those the challenger gets margin / 0.9 wrong besides.
         challenger = champion + generator.binomial(words - champion, margin / 0.9)
         found = paired_bootstrap(
-            challenger, champion, words, range(150), confidence=0.95, resamples=300, seed=trial
+            challenger, champion, words, range(80), confidence=0.95, resamples=400, seed=trial
         ).difference
-        estimate = Estimate(found.value, found.low, found.high, 0.95, 1300, 150, 1, "test")
-        passed += gate_result(estimate, margin, texts=150, minimum_words=200) == "pass"
-    assert passed / trials <= 0.045
+        measured = Estimate(found.value, found.low, found.high, 0.95, 700, 80, 1, "test")
+        passed += gate_result(measured, margin, texts=80, minimum_words=200) == "pass"
+    assert passed / trials <= 0.04
