@@ -35,7 +35,7 @@ def original(cache: Path) -> Path:
 
 
 def recordings(cache: Path, language: str, count: int) -> list[Path]:
-    """Prompts of real people, spread over the whole set, texts of at least three words."""
+    """Prompts of real people, spread over the whole set, three words to ten seconds each."""
     folder = fetch(f"prompts-{language}", cache=cache, **HERE)
     table = next(folder.rglob(f"core-sounds-{language}.txt.gz"))
     lines = gzip.decompress(table.read_bytes()).decode("utf-8-sig").splitlines()
@@ -44,7 +44,9 @@ def recordings(cache: Path, language: str, count: int) -> list[Path]:
     found = [
         voice / f"{key}.g722"
         for key, text in sorted(texts.items())
-        if len(text.split()) >= 3 and (voice / f"{key}.g722").is_file()
+        if len(text.split()) >= 3
+        and (voice / f"{key}.g722").is_file()
+        and (voice / f"{key}.g722").stat().st_size <= 10 * 8000  # G.722 is 8,000 bytes a second
     ]
     chosen = found[:: len(found) // count][:count]
     return sorted(chosen, key=lambda path: path.stat().st_size)  # batches of like length
@@ -107,7 +109,7 @@ def test_italian_transcripts_of_the_multilingual_model_equal_ctranslate2(
     clips = recordings(cache, "it", 6)
     prompt = ["<|startoftranscript|>", "<|it|>", "<|transcribe|>", "<|notimestamps|>"]
     pairs = said_by_both(model, fetch("whisper-base", cache=cache, **HERE), clips, prompt, threads)
-    assert all(len(ours) > 1 for ours, _ in pairs)
+    assert sum(len(ours) for ours, _ in pairs) > 24
     assert [ours for ours, _ in pairs] == [theirs for _, theirs in pairs]
 
 
