@@ -7,6 +7,7 @@ really a playlist cannot make the machine open other files or addresses.
 
 from __future__ import annotations
 
+import codecs
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -141,8 +142,6 @@ def _decode(stream: IO[bytes], name: str, longest: float | None) -> Samples:
             track = container.streams.audio[0]
             declared = _declared(container, track)
             chunks = list(_within(_mono(container, track, name), name, longest))
-    except EOFError as error:
-        raise _truncated(name, "it ends before its sound begins") from error
     except FFmpegError as error:
         raise AudioError(
             f"{name} cannot be read as audio ({error.strerror}). Give a wav, flac, mp3, ogg, m4a "
@@ -221,7 +220,8 @@ def _refuse_text(stream: IO[bytes], name: str) -> None:
     if b"\0" in head:
         return
     try:
-        text = head[:-3].decode() if len(head) == 4096 else head.decode()
+        # Incremental, since the head may end inside a letter.
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
         return
     if all(letter.isprintable() or letter in "\r\n\t\f\ufeff" for letter in text):

@@ -143,25 +143,27 @@ def _render_one(job: Job) -> Outcome:
     from data.audio import SAMPLE_RATE, write_flac
     from data.sources import render
 
-    try:
-        if seconds := _finished(job.target):
-            return seconds
-        samples = render(job.recording, LONGEST)
-        seconds = samples.size / SAMPLE_RATE
-        if seconds < SHORTEST:
-            return _reject(job, "too-short", f"It lasts {seconds:.3f} s; at least {SHORTEST} s.")
-        if seconds > LONGEST:
-            return _reject(job, "too-long", f"It lasts {seconds:.1f} s; at most {LONGEST:g} s.")
-        if (peak := float(abs(samples).max())) < _SILENCE:
-            return _reject(job, "silent", f"Its loudest sample is {peak:.5f} of 1.")
-        write_flac(job.target, samples)
+    if seconds := _finished(job.target):
         return seconds
+    try:
+        samples = render(job.recording, LONGEST)
     except AudioError as error:
-        return _reject(job, error.reason, str(error))
+        # The table travels; a path of the machine that made it says nothing elsewhere.
+        detail = str(error).replace(str(job.recording.path), job.recording.where)
+        return _reject(job, error.reason, detail)
     except VoiceForgeError:
         raise
     except Exception as error:  # whatever a decoder throws at one recording spares the others
         return _reject(job, "undecodable", f"{type(error).__name__}: {error}")
+    seconds = samples.size / SAMPLE_RATE
+    if seconds < SHORTEST:
+        return _reject(job, "too-short", f"It lasts {seconds:.3f} s; at least {SHORTEST} s.")
+    if seconds > LONGEST:
+        return _reject(job, "too-long", f"It lasts {seconds:.1f} s; at most {LONGEST:g} s.")
+    if (peak := float(abs(samples).max())) < _SILENCE:
+        return _reject(job, "silent", f"Its loudest sample is {peak:.5f} of 1.")
+    write_flac(job.target, samples)
+    return seconds
 
 
 def _finished(target: Path) -> float:

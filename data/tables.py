@@ -81,12 +81,15 @@ def _read(path: Path, kind: type[Utterance] | type[Reject]) -> list[dict[str, An
 
     if not path.is_file():
         raise StorageError(f"{path} is missing. Run the stage that makes it again.")
+    problem = "its columns are others"
     try:
-        table = pq.read_table(path, schema=_schema(kind))
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise IntegrityError(
-            f"{path} is not a table of {kind.__name__.lower()}s ({error}). Delete it and run the "
-            "stage that makes it again."
-        ) from error
-    rows: list[dict[str, Any]] = table.to_pylist()
-    return rows
+        table = pq.read_table(path)
+        if table.schema.equals(_schema(kind)):
+            rows: list[dict[str, Any]] = table.to_pylist()
+            return rows
+    except pa.ArrowInvalid as error:
+        problem = str(error)
+    raise IntegrityError(
+        f"{path} is not a table of {kind.__name__.lower()}s ({problem}). Delete it and run the "
+        "stage that makes it again."
+    )

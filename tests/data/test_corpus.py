@@ -1,0 +1,374 @@
+"""A corpus is whole, typed and reproducible, and one bad recording never stops it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pyarrow.parquet as pq
+import pytest
+import soundfile
+
+from data.audio import SAMPLE_RATE, read_flac, write_flac
+from data.corpus import (
+    QUARANTINE,
+    UTTERANCES,
+    CorpusSummary,
+    build_corpus,
+    load_corpus,
+    read_rejects,
+    read_utterances,
+    source_fingerprint,
+    write_utterances,
+)
+from data.fetch import fetch
+from data.rendering import Job, render_all
+from data.sources.base import Recording, Reject
+from data.splits import assign_splits, check_splits
+from voiceforge.errors import IntegrityError, StageError, StorageError, UsageError
+from voiceforge.files import sha256_folder
+from voiceforge.params import DomainParams, load_params
+
+
+def domain(project: Path, *sources: dict[str, Any]) -> DomainParams:
+    """telephony-en with other sources."""
+    shipped = load_params(project / "params.yaml")["telephony-en"].model_dump()
+    return DomainParams.model_validate({**shipped, "sources": sources})
+
+
+ESPEAK = {
+    "kind": "espeak",
+    "texts": "prompts",
+    "language": "en",
+    "accents": ["en-us", "en-gb-scotland"],
+    "voices": {"train": ["m1", "f1"], "dev": ["m5"], "test": ["m7", "f5"]},
+    "clips_per_accent": {"train": 12, "dev": 4},
+    "words_per_accent": 100,
+}
+
+
+def build(params: DomainParams, out: Path, cache: Path, **options: Any) -> CorpusSummary:
+    out.mkdir(parents=True, exist_ok=True)
+    fields = {"project": out.parent, "cache": cache, "offline": False, "timeout": 10, "workers": 2}
+    return build_corpus(params, out, **{**fields, **options})
+
+
+@pytest.fixture(scope="module")
+def speech(cache: Path) -> np.ndarray[Any, Any]:
+    """A real recording, 1 s."""
+    from data.audio import decode
+
+    folder = fetch("prompts-en", cache=cache, offline=False, timeout=10)
+    path = folder / "usr/share/asterisk/sounds/en_US_f_Allison/vm-login.g722"
+    return decode(path)[: 1 * SAMPLE_RATE]
+
+
+@pytest.fixture(scope="module")
+def espeak_corpus(
+    project: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[DomainParams, Path, CorpusSummary]:
+    out = tmp_path_factory.mktemp("corpus") / "out"
+    params = domain(project, ESPEAK)
+    return params, out, build(params, out, cache)
+
+
+@pytest.fixture
+def recordings(tmp_path: Path, speech: np.ndarray[Any, Any]) -> Path:
+    """A user's folder in which nearly everything is wrong."""
+    folder = tmp_path / "calls"
+    folder.mkdir()
+    rng = np.random.default_rng(1)
+    soundfile.write(folder / "good.wav", speech, SAMPLE_RATE)
+    soundfile.write(folder / "stereo 8k.wav", np.stack([speech[::2]] * 2, 1), 8000)
+    soundfile.write(folder / "short.wav", speech[:800], SAMPLE_RATE)
+    soundfile.write(folder / "long.wav", np.tile(speech, 31), SAMPLE_RATE)
+    soundfile.write(folder / "silent.wav", rng.normal(0, 1e-4, SAMPLE_RATE), SAMPLE_RATE)
+    soundfile.write(folder / "nan.wav", np.full(SAMPLE_RATE, np.nan), SAMPLE_RATE, "FLOAT")
+    whole = (folder / "good.wav").read_bytes()
+    (folder / "cut.wav").write_bytes(whole[: len(whole) // 2])
+    (folder / "empty.wav").touch()
+    (folder / "notes.wav").write_text("not a recording " * 100)
+    (folder / "noise.mp3").write_bytes(rng.bytes(5000))
+    rows = [f"{path.name},some words" for path in sorted(folder.iterdir())]
+    rows += ["none.wav,words", "good.wav,the same again", "stereo 8k.wav,?"]
+    (folder / "table.csv").write_text("\n".join(["audio,text", *rows]) + "\n")
+    return folder
+
+
+def test_bad_recordings_are_quarantined_with_their_reasons(
+    project: Path, cache: Path, recordings: Path, tmp_path: Path
+) -> None:
+    params = domain(project, {"kind": "folder", "path": "calls", "language": "en"})
+    seen: list[tuple[int, int]] = []
+    summary = build(params, tmp_path / "out", cache, progress=lambda *numbers: seen.append(numbers))
+    rows = load_corpus(tmp_path / "out")
+    assert [row.id for row in rows] == ["calls-good", "calls-stereo-8k"]
+    rejects = read_rejects(tmp_path / "out" / QUARANTINE)
+    found = {(reject.where, reject.reason) for reject in rejects}
+    assert found == {
+        ("short.wav", "too-short"),
+        ("long.wav", "too-long"),
+        ("silent.wav", "silent"),
+        ("nan.wav", "not-finite"),
+        ("cut.wav", "truncated"),
+        ("empty.wav", "empty"),
+        ("notes.wav", "not-audio"),
+        ("noise.mp3", "not-audio"),
+        ("none.wav", "missing"),
+        ("good.wav", "duplicate-id"),
+        ("stereo 8k.wav", "empty-text"),
+    }
+    # The table travels with the corpus: it says nothing about this machine.
+    assert not any(str(tmp_path) in reject.detail for reject in rejects)
+    assert summary.utterances == 2 and summary.quarantined == len(rejects) == 11
+    assert sum(summary.quarantine_reasons.values()) == 11
+    assert seen[-1][0] == seen[-1][1] == 10
+
+
+def test_a_corpus_is_what_its_table_says(
+    espeak_corpus: tuple[DomainParams, Path, CorpusSummary],
+) -> None:
+    params, out, summary = espeak_corpus
+    rows = load_corpus(out)
+    assert [row.id for row in rows] == sorted({row.id for row in rows})
+    assert {path.relative_to(out).as_posix() for path in out.rglob("*.flac")} == {
+        row.audio for row in rows
+    }
+    for row in rows:
+        samples = read_flac(out / row.audio)
+        assert samples.size / SAMPLE_RATE == row.duration
+        assert np.abs(samples).max() > 0.05
+        assert row.domain == "telephony-en" and row.split == "" and row.is_synthetic
+        assert row.licence == "CC-BY-SA-3.0"
+    assert summary.utterances == len(rows)
+    assert summary.words == sum(len(row.text.split()) for row in rows)
+    assert summary.seconds == pytest.approx(sum(row.duration for row in rows), abs=0.01)
+    assert json.loads((out / "summary.json").read_text()) == summary.as_dict()
+    assert {row["accent"]: row["speakers"] for row in summary.by_accent} == {
+        "en-us": 5,
+        "en-gb-scotland": 5,
+    }
+    assert {path.name for path in out.iterdir()} == {
+        "audio",
+        UTTERANCES,
+        QUARANTINE,
+        "summary.json",
+    }
+    declared = {
+        f"espeak:{accent}+{voice}": split
+        for accent in ESPEAK["accents"]
+        for split, named in ESPEAK["voices"].items()  # type: ignore[attr-defined]
+        for voice in named
+    }
+    assigned = assign_splits(rows, params.splits, declared)
+    assert check_splits(assigned, params.splits, declared) == []
+    assert not any(row.split == "left-out" for row in assigned)
+
+
+def test_two_builds_are_the_same_bytes(
+    espeak_corpus: tuple[DomainParams, Path, CorpusSummary], cache: Path, tmp_path: Path
+) -> None:
+    params, out, _ = espeak_corpus
+    build(params, tmp_path / "again", cache, workers=1, resume=tmp_path / "resume")
+    assert sha256_folder(tmp_path / "again") == sha256_folder(out)
+    assert list((tmp_path / "resume").iterdir()) == []
+
+
+def test_italian_prompts_whole(project: Path, cache: Path, tmp_path: Path) -> None:
+    params = domain(project, {"kind": "prompts", "language": "it"})
+    summary = build(params, tmp_path / "out", cache)
+    assert summary.utterances > 500 and summary.words > 2500 and summary.speakers == 1
+    assert 1000 < summary.seconds < 1800
+    assert summary.quarantine_reasons["damaged-text"] >= 5
+    assert summary.skipped["tones and silence"] >= 10
+    assert summary.quarantined / (summary.utterances + summary.quarantined) < 0.05
+
+
+def test_a_killed_build_ends_its_processes_and_goes_on_where_it_stopped(
+    project: Path, cache: Path, tmp_path: Path
+) -> None:
+    params = domain(project, {**ESPEAK, "clips_per_accent": {"train": 90, "dev": 4}})
+    (tmp_path / "params.json").write_text(params.model_dump_json())
+    (tmp_path / "build.py").write_text(_BUILD)
+    process = subprocess.Popen(
+        [sys.executable, "build.py", project, cache],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    while int(process.stdout.readline()) < 48:
+        pass
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert children
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    _, alive = psutil.wait_procs(children, timeout=15)
+    assert not alive
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "resume").rglob("*.flac")}
+    assert len(kept) >= 48
+
+    # Half a file, as a power cut leaves it, is not taken for a whole one.
+    broken = min(kept)
+    broken.write_bytes(broken.read_bytes()[:30])
+    ends: list[int] = []
+
+    def watch(done: int, total: int) -> None:
+        if done == total:
+            ends.append(total)
+            for path, mtime in kept.items():
+                assert (path.stat().st_mtime_ns == mtime) == (path != broken)
+
+    build(params, tmp_path / "second", cache, workers=1, resume=tmp_path / "resume", progress=watch)
+    assert ends and ends[0] > len(kept)
+    build(params, tmp_path / "clean", cache, workers=1)
+    assert sha256_folder(tmp_path / "second") == sha256_folder(tmp_path / "clean")
+
+
+_BUILD = """
+import sys
+from pathlib import Path
+
+sys.path.insert(0, sys.argv[1])
+from data.corpus import build_corpus
+from voiceforge.params import DomainParams
+
+if __name__ == "__main__":
+    Path("out").mkdir()
+    build_corpus(
+        DomainParams.model_validate_json(Path("params.json").read_text()),
+        Path("out"),
+        project=Path("."),
+        cache=Path(sys.argv[2]),
+        offline=False,
+        timeout=10,
+        workers=1,
+        resume=Path("resume"),
+        progress=lambda done, total: print(done, flush=True),
+    )
+"""
+
+
+class _Deadly(str):
+    """A text that ends the process that receives it, as a crashing decoder would."""
+
+    def __reduce__(self) -> Any:
+        return os._exit, (7,)
+
+
+def _job(folder: Path, name: str, path: Path | None, text: str = "text") -> Job:
+    recording = Recording(
+        name, text, "en", "en", "s", "folder:x", "L", path is None, f"{name}.wav", path
+    )
+    return Job(recording, folder / "audio" / f"{name}.flac")
+
+
+def test_a_recording_that_kills_its_process_costs_only_itself(
+    tmp_path: Path, speech: np.ndarray[Any, Any]
+) -> None:
+    write_flac(tmp_path / "good.flac", speech)
+    jobs = [_job(tmp_path, f"good-{n}", tmp_path / "good.flac") for n in range(40)]
+    jobs[17] = _job(tmp_path, "deadly", tmp_path / "good.flac", _Deadly("x"))
+    outcomes = render_all(jobs, 2, lambda done, total: None)
+    assert len(outcomes) == 40
+    for number, outcome in enumerate(outcomes):
+        if number == 17:
+            assert isinstance(outcome, Reject) and outcome.reason == "crashed"
+        else:
+            assert outcome == 1.0
+
+
+def test_what_cannot_be_written_ends_the_build(
+    tmp_path: Path, speech: np.ndarray[Any, Any]
+) -> None:
+    write_flac(tmp_path / "good.flac", speech)
+    (tmp_path / "audio").touch()  # a file where a folder belongs
+    with pytest.raises((OSError, StorageError)):
+        render_all([_job(tmp_path, "x", tmp_path / "good.flac")], 1, lambda done, total: None)
+
+
+def test_nothing_usable_is_an_error_that_says_why(
+    project: Path, cache: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "calls").mkdir()
+    (tmp_path / "calls" / "t.csv").write_text("audio,text\nnone.wav,words\n")
+    params = domain(project, {"kind": "folder", "path": "calls", "language": "en"})
+    with pytest.raises(StageError, match=r"none\.wav: missing"):
+        build(params, tmp_path / "out", cache)
+
+
+def test_fingerprint_changes_with_what_decides_a_corpus(
+    project: Path, recordings: Path, tmp_path: Path
+) -> None:
+    folder = {"kind": "folder", "path": "calls", "language": "en"}
+    params = domain(project, {"kind": "prompts", "language": "en"}, ESPEAK, folder)
+
+    def now(params: DomainParams) -> str:
+        return source_fingerprint(params, project=tmp_path)
+
+    seen = [now(params)]
+    assert now(params) == seen[0]
+    louder = {**ESPEAK, "words_per_accent": 101}
+    seen.append(now(domain(project, {"kind": "prompts", "language": "en"}, louder, folder)))
+    splits = params.splits.model_copy(update={"seed": 21})
+    seen.append(now(params.model_copy(update={"splits": splits})))
+    seen.append(now(params.model_copy(update={"name": "other"})))
+    os.utime(recordings / "good.wav", (5, 5))
+    seen.append(now(params))
+    assert len(set(seen)) == 5
+    # What only training reads changes nothing.
+    training = params.training.model_copy(update={"steps": 3})
+    assert now(params.model_copy(update={"training": training})) == seen[-1]
+    with pytest.raises(UsageError, match="does not exist"):
+        source_fingerprint(params, project=tmp_path / "elsewhere")
+
+
+def test_tables_keep_every_field_and_refuse_others(
+    espeak_corpus: tuple[DomainParams, Path, CorpusSummary], tmp_path: Path
+) -> None:
+    _, out, _ = espeak_corpus
+    rows = load_corpus(out)
+    write_utterances(tmp_path / "t.parquet", rows)
+    assert read_utterances(tmp_path / "t.parquet") == rows
+    schema = pq.read_schema(tmp_path / "t.parquet")
+    assert str(schema.field("duration").type) == "double"
+    assert str(schema.field("is_synthetic").type) == "bool"
+    write_utterances(tmp_path / "none.parquet", [])
+    assert read_utterances(tmp_path / "none.parquet") == []
+    with pytest.raises(StorageError, match="missing"):
+        read_utterances(tmp_path / "nothing.parquet")
+    (tmp_path / "text.parquet").write_text("no table")
+    with pytest.raises(IntegrityError, match="not a table"):
+        read_utterances(tmp_path / "text.parquet")
+    with pytest.raises(IntegrityError, match="not a table"):
+        read_utterances(out / QUARANTINE)
+
+
+def test_workers_do_not_hold_the_corpus_in_memory(
+    project: Path, cache: Path, tmp_path: Path, speech: np.ndarray[Any, Any]
+) -> None:
+    """Twenty times the recordings, the same memory: nothing decoded is kept."""
+    write_flac(tmp_path / "clip.flac", np.tile(speech, 10))
+    peaks = []
+    for count in (10, 200):
+        jobs = [_job(tmp_path / str(count), f"c{n}", tmp_path / "clip.flac") for n in range(count)]
+        seen = [0]
+
+        def watch(done: int, total: int, seen: list[int] = seen) -> None:
+            for child in psutil.Process().children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    seen.append(child.memory_info().rss)
+
+        assert set(render_all(jobs, 1, watch)) == {10.0}
+        peaks.append(max(seen))
+    # 200 clips of 10 s are 128 MB as samples.
+    assert 0 < peaks[1] < peaks[0] + 40e6
