@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -58,6 +60,12 @@ def table(rows: Sequence[Mapping[str, Any]]) -> dg.MetadataValue:
     if not rows:
         return dg.MetadataValue.text("no rows")
     return dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in rows])
+
+
+def picture(path: Path) -> dg.MetadataValue:
+    """A PNG as inline Markdown."""
+    content = base64.b64encode(path.read_bytes()).decode()
+    return dg.MetadataValue.md(f"![{path.stem}](data:image/png;base64,{content})")
 
 
 def percent(estimate: Mapping[str, Any]) -> str:

@@ -4,13 +4,12 @@ from typing import Any
 
 import dagster as dg
 
-from assets.common import GROUP, domains, percent, result, stage
+from assets.common import GROUP, domains, percent, picture, result, stage
 from assets.corpus import splits
-from assets.plots import loss_curve
-from lifecycle.adapter import make_adapter
+from lifecycle.adapter import PLOT, make_adapter
 from lifecycle.base_model import base_model as resolve_base_model
 from lifecycle.engine import engine_verdict, make_base_engine, make_engine
-from lifecycle.merged_model import make_merged_model, non_finite_tensors
+from lifecycle.merged_model import make_merged_model
 
 
 @dg.asset(partitions_def=domains, group_name=GROUP, kinds={"huggingface"})
@@ -52,7 +51,7 @@ def adapter(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
             f"{summary['dev_words']:,} words",
             "training seconds": summary["seconds"],
             "peak memory GB": round(summary["peak_memory_bytes"] / 1e9, 2),
-            "loss curve": dg.MetadataValue.md(loss_curve(curve, summary["dev_curve"])),
+            "loss curve": picture(artifact.path / PLOT),
         },
     )
 
@@ -90,7 +89,7 @@ def merged_model(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]
 def weights_are_finite(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
     """Blocks when a merged tensor holds NaN or infinity."""
     with stage(context) as workspace:
-        bad = non_finite_tensors(workspace)
+        bad = workspace.current("merged_model").summary["non_finite"]
     return dg.AssetCheckResult(
         passed=not bad, description=f"Not finite: {', '.join(bad) or 'none'}."
     )

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -44,7 +45,9 @@ def _run(settings: Settings, domain: str) -> None:
     for group in GROUPS:
         write_results(workspace, group)
     minutes, seconds = divmod(round(time.monotonic() - began), 60)
-    Console().print(closing_table(workspace))
+    # A log or a pipe has no width of its own, and the table needs this much.
+    out = Console()
+    Console(width=max(out.width, 112)).print(closing_table(workspace))
     _print_outcome(workspace)
     console.print(f"[dim]{domain} took {minutes} min {seconds:02d} s.[/]", highlight=False)
 
@@ -53,7 +56,12 @@ def closing_table(workspace: Workspace) -> Table:
     """Base against fine-tuned: word error rates with intervals, and seconds per clip."""
     from lifecycle import reports
 
-    table = Table(title=f"{workspace.domain.name}: held-out speech", title_justify="left")
+    table = Table(
+        title=f"{workspace.domain.name}: word error rates on held-out speech",
+        title_justify="left",
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+    )
     table.add_column("slice")
     table.add_column(f"{workspace.domain.base_model}", justify="right")
     table.add_column("words", justify="right", style="dim")

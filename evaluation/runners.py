@@ -134,12 +134,19 @@ def machine_name() -> str:
 
 
 def stratified_sample(
-    utterances: Sequence[Utterance], words_per_accent: int, seed: int
+    utterances: Sequence[Utterance],
+    words_per_accent: int,
+    seed: int,
+    *,
+    human_words: int | None = None,
 ) -> list[Utterance]:
     """A sample with at least `words_per_accent` words of every accent that has as many.
 
     People and synthetic voices of the same accent are strata of their own. Which utterances are
     taken depends on their ids and the seed alone, so that more words only add utterances.
+
+    Args:
+        human_words: the same bound for people; by default `words_per_accent`.
 
     Returns:
         The sample in the order of `utterances`.
@@ -151,7 +158,8 @@ def stratified_sample(
     chosen = set()
     for row in ranked:
         stratum = (row.is_synthetic, row.accent)
-        if words.get(stratum, 0) < words_per_accent:
+        wanted = words_per_accent if row.is_synthetic or human_words is None else human_words
+        if words.get(stratum, 0) < wanted:
             words[stratum] = words.get(stratum, 0) + len(row.text.split())
             chosen.add(row.id)
     return [row for row in utterances if row.id in chosen]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lifecycle import splits
 from lifecycle.artifacts import Artifact
 from lifecycle.base_model import base_model
+from lifecycle.plots import write_loss_curve
 from lifecycle.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 STAGE = "adapter"
 VERSION = 1
+PLOT = "loss.png"
 
 
 def make_adapter(workspace: Workspace) -> Artifact:
@@ -44,7 +46,9 @@ def make_adapter(workspace: Workspace) -> Artifact:
             threads=settings.threads,
         )
         report = run_training(spec, checkpoints, lambda news: _report(workspace, news))
-        return _summary(report)
+        summary = _summary(report)
+        write_loss_curve(folder / PLOT, summary["loss_curve"], summary["dev_curve"])
+        return summary
 
     return workspace.make(
         STAGE,

@@ -22,20 +22,21 @@ def make_merged_model(workspace: Workspace) -> Artifact:
     base, source = base_model(workspace), workspace.current(adapter.STAGE)
 
     def build(folder: Path, _: Path) -> Mapping[str, Any]:
-        return {"tensors_sha256": merge(base.path, source.path, folder)}
+        digest = merge(base.path, source.path, folder)
+        return {"tensors_sha256": digest, "non_finite": non_finite_tensors(folder)}
 
     return workspace.make(
         STAGE, VERSION, {"base_model": base.sha256, adapter.STAGE: source.sha256}, {}, build
     )
 
 
-def non_finite_tensors(workspace: Workspace) -> list[str]:
-    """Names of merged tensors that hold NaN or infinity."""
+def non_finite_tensors(folder: Path) -> list[str]:
+    """Names of a model's tensors that hold NaN or infinity."""
     import torch
     from safetensors import safe_open
 
     bad = []
-    for file in sorted(workspace.current(STAGE).path.glob("*.safetensors")):
+    for file in sorted(folder.glob("*.safetensors")):
         with safe_open(file, framework="pt") as tensors:
             names = list(tensors.keys())
             bad += [name for name in names if not torch.isfinite(tensors.get_tensor(name)).all()]

@@ -29,8 +29,13 @@ def make_predictions(workspace: Workspace) -> Artifact:
 
 def make_base_predictions(workspace: Workspace) -> Artifact:
     """The padded base model, ten times slower, on a stratified sample of the test split."""
-    words = workspace.domain.evaluation.base_words_per_accent
-    return _predict(workspace, engines.engine_folder(workspace.current(engines.BASE)), BASE, words)
+    params = workspace.domain.evaluation
+    sample = {
+        "words_per_accent": params.base_words_per_accent,
+        "human_words": params.base_human_words,
+        "seed": params.seed,
+    }
+    return _predict(workspace, engines.engine_folder(workspace.current(engines.BASE)), BASE, sample)
 
 
 def make_champion_predictions(workspace: Workspace, engine: Path) -> Artifact:
@@ -50,22 +55,19 @@ def test_utterances(workspace: Workspace) -> list[Utterance]:
 
 
 def _predict(
-    workspace: Workspace, engine: Path, pointer: str, words_per_accent: int | None
+    workspace: Workspace, engine: Path, pointer: str, sample: Mapping[str, int] | None
 ) -> Artifact:
     from serving.engines import engine_sha256
 
     params = workspace.domain.evaluation
     identity = engine_sha256(engine)
     table = workspace.current(splits.STAGE)
-    parameters: dict[str, Any] = {"batch_size": params.batch_size}
-    if words_per_accent is not None:
-        parameters |= {"words_per_accent": words_per_accent, "seed": params.seed}
 
     def build(folder: Path, _: Path) -> Mapping[str, Any]:
         from evaluation.runners import predict, write_predictions
         from serving.engines import load_engine
 
-        clips = _sample(workspace, words_per_accent)
+        clips = _sample(workspace, sample)
         rows = predict(
             load_engine(engine, threads=workspace.settings.threads),
             clips,
@@ -85,16 +87,16 @@ def _predict(
         STAGE,
         VERSION,
         {"engine": identity, splits.STAGE: table.sha256},
-        parameters,
+        {"batch_size": params.batch_size, **(sample or {})},
         build,
         pointer=pointer,
     )
 
 
-def _sample(workspace: Workspace, words_per_accent: int | None) -> Sequence[Utterance]:
+def _sample(workspace: Workspace, sample: Mapping[str, int] | None) -> Sequence[Utterance]:
     clips = test_utterances(workspace)
-    if words_per_accent is None:
+    if sample is None:
         return clips
     from evaluation.runners import stratified_sample
 
-    return stratified_sample(clips, words_per_accent, workspace.domain.evaluation.seed)
+    return stratified_sample(clips, **sample)

@@ -132,6 +132,7 @@ class EvaluationParams(_Strict):
     resamples: int = Field(ge=200)
     batch_size: Positive
     base_words_per_accent: Positive
+    base_human_words: Positive
     latency_clips: int = Field(ge=8)
     seed: int
 

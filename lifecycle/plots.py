@@ -1,15 +1,16 @@
-"""Plots that Dagster shows inline, as Markdown images."""
+"""Plots that are kept beside the artifacts that they show."""
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 
-def loss_curve(training: Sequence[Mapping[str, Any]], dev: Sequence[Mapping[str, Any]]) -> str:
-    """Training loss by step, with dev word error rates on a second axis.
+def write_loss_curve(
+    path: Path, training: Sequence[Mapping[str, Any]], dev: Sequence[Mapping[str, Any]]
+) -> None:
+    """Draw training loss by step, with dev word error rates on a second axis, as PNG.
 
     Args:
         training: points with "step" and "loss".
@@ -29,6 +30,4 @@ def loss_curve(training: Sequence[Mapping[str, Any]], dev: Sequence[Mapping[str,
         right.plot([p["step"] for p in dev], rates, "o-", color="#c2571a")
         right.set_ylabel("dev word error rate, %", color="#c2571a")
         right.set_ylim(bottom=0)
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=110)
-    return f"![loss curve](data:image/png;base64,{base64.b64encode(picture.getvalue()).decode()})"
+    figure.savefig(path, format="png", dpi=110)
