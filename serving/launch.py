@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 _TAIL_LINES = 12
+_SETTLED = 5.0
+"""Seconds after which a reason for not being ready is believed to stay."""
 
 
 class ServiceProcess:
@@ -41,26 +43,32 @@ class ServiceProcess:
         """Wait for `/readyz` or `/livez`.
 
         Raises:
-            StageError: the process ended, or did not answer in time; with the end of its log.
+            StageError: the process ended, did not answer in time, or says for some seconds that
+                it has no model to serve; with the reason and the end of its log.
         """
         import httpx
 
-        deadline = time.monotonic() + timeout
+        from serving.live_model import STARTING
+
+        began = settled = time.monotonic()
         answer = "no answer"
-        while time.monotonic() < deadline:
+        while time.monotonic() < began + timeout:
             if not self.is_running():
                 raise StageError(f"The service ended as it started. {self._tail()}")
+            before = answer
             try:
                 response = httpx.get(f"{self.url}/{until}z")
                 if response.status_code == 200:
                     return
-                answer = response.text.strip() or str(response.status_code)
+                answer = response.text.strip()
             except httpx.TransportError:
                 answer = "no answer"
+            if answer != before or answer in ("no answer", STARTING):
+                settled = time.monotonic()
+            if time.monotonic() > settled + _SETTLED:
+                break
             time.sleep(0.2)
-        raise StageError(
-            f"The service was not {until} after {timeout:.0f} s ({answer}). {self._tail()}"
-        )
+        raise StageError(f"The service is not {until}: {answer} {self._tail()}")
 
     def stop(self, timeout: float = 15.0) -> None:
         """End the service and every process it started: politely, then for certain.

@@ -23,6 +23,8 @@ from voiceforge.files import read_json
 
 logger = logging.getLogger("bentoml.voiceforge")
 
+STARTING = "The service is starting and has not found its model yet."
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -145,7 +147,7 @@ class LiveModel:
         self._stopped = threading.Event()
         self._watcher: threading.Thread | None = None
         self.current: Served | None = None
-        self.problem = "The service is starting and has not looked for its model yet."
+        self.problem = STARTING
 
     def start(self) -> None:
         """Look for the model now and then, in a thread of its own."""

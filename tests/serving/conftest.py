@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from experiments.contracts import Certificate, Gate, GateResult, ModelReference
 from serving.engines import engine_sha256, load_engine
 from serving.engines.contracts import Engine, EngineSpec, Samples
 from serving.engines.ctranslate2 import build
+from serving.registry import Registry
 from training.base_models import BaseModel, resolve
 from voiceforge.files import write_json
 
@@ -82,6 +84,20 @@ def _build(base: BaseModel, precision: str, language: str, folder: Path) -> Path
     spec = EngineSpec("ctranslate2", precision, 3000, language)
     build(base.path, folder, spec, base.sha256, trailing_silence=0.5)
     return folder
+
+
+@pytest.fixture(scope="session")
+def new_registry(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Registry]:
+    """Makes an empty registry in a folder: a copy of one, as MLflow takes long to make one."""
+    empty = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    assert Registry(f"sqlite:///{empty}", empty.parent).domains() == []
+
+    def make(folder: Path) -> Registry:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(empty, folder / "mlflow.db")
+        return Registry(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
+
+    return make
 
 
 Certify = Callable[..., Path]

@@ -51,7 +51,7 @@ def test_float32_greedy_equals_transformers_tokens_and_probabilities(
 
     tokenizer = Tokenizer.from_file(str(exact_folder / "tokenizer.json"))
     suppressed = reference.generation_config.suppress_tokens
-    for clip in list(clips.values())[:3]:
+    for clip in list(clips.values())[:2]:
         transcript = exact.transcribe([clip], DecodingOptions())[0]
         mel = torch.from_numpy(log_mel(clip, 80, 3000))[None]
         with torch.no_grad():
