@@ -20,6 +20,7 @@ from transformers import AutoTokenizer, Trainer, TrainerCallback, TrainingArgume
 from transformers.trainer_callback import PrinterCallback
 
 from data.audio import Samples, read_flac
+from data.tables import read_utterances
 from data.utterance import Utterance
 from training.attempts import Attempts, History
 from training.clips import Draw, batch_frames, choose_dev, make_batch, make_mels, plan_batches
@@ -104,8 +105,6 @@ class _Run:
 
     @classmethod
     def prepare(cls, spec: TrainingSpec) -> _Run:
-        from data.corpus import read_utterances
-
         rows = read_utterances(spec.utterances)
         known = [row for row in rows if row.split == "train"]
         dev = [row for row in rows if row.split == "dev"]

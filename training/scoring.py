@@ -18,8 +18,8 @@ from training.context import greedy
 from training.recipe import Score, TrainingSpec
 
 _BATCH = 16
-_TOKENS_PER_SECOND = 12.0
-_TOKENS_AT_LEAST = 16
+_TOKENS_PER_SECOND = 8.0
+_TOKENS_AT_LEAST = 12
 
 
 def transcribe(

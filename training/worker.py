@@ -31,8 +31,11 @@ def main(arguments: list[str]) -> int:
         say("progress", progress.as_dict())
 
     try:
+        from transformers.utils import logging
+
         from training.lora import train
 
+        logging.set_verbosity_error()
         report = train(
             TrainingSpec.from_dict(fields["spec"]), Path(fields["workspace"]), on_progress
         )
