@@ -1,0 +1,276 @@
+"""The lifecycle's numbers, side by side with what a user would pick instead.
+
+    python -m benchmarks.lifecycle [--domain telephony-en] [--clips 300] [--fresh] [--write]
+
+Without --fresh it measures the finished lifecycle of this project: a second run that changes
+nothing, start-up times, and the certified engine against faster-whisper with the base model on the
+same clips. With --fresh it first clones the checkout to a temporary folder with an empty HOME and
+times `make run` there. --write adds the result to docs/benchmarks.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benchmarks.record import Row, write_section
+from data.audio import read_flac
+from data.features import SAMPLE_RATE
+from evaluation.runners import machine_name
+from lifecycle import adapter, engine, predictions, reports
+from lifecycle.workspace import Workspace, open_workspace
+from serving.engines import load_engine
+from serving.engines.contracts import DecodingOptions, Samples
+
+_BATCH = 8
+
+
+@dataclass(frozen=True)
+class Run:
+    """A command's wall seconds and the largest resident set of any of its processes, in bytes."""
+
+    seconds: float
+    peak_bytes: int
+    output: str
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--domain", default="telephony-en")
+    parser.add_argument("--clips", type=int, default=300, help="clips of the speed comparison")
+    parser.add_argument("--fresh", action="store_true", help="time `make run` in a fresh clone")
+    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
+    given = parser.parse_args()
+    rows: list[Row] = []
+    if given.fresh:
+        rows += fresh_clone()
+    workspace = open_workspace(given.domain)
+    rows += from_artifacts(workspace)
+    rows += start_up(workspace)
+    rows += against_faster_whisper(workspace, given.clips)
+    for row in rows:
+        print(f"{row.name:<58} {row.value:<34} {row.rests_on}")
+    if given.write:
+        title = f"Lifecycle: {given.domain}"
+        note = f"{datetime.date.today().isoformat()}, {machine_name()}, {_memory()}, Python " + (
+            f"{platform.python_version()}; `python -m benchmarks.lifecycle"
+            f"{' --fresh' if given.fresh else ''}`."
+        )
+        write_section(workspace.settings.project / "docs" / "benchmarks.md", title, note, rows)
+
+
+def fresh_clone() -> list[Row]:
+    """`make run` in a new clone with an empty HOME: wall time, peak memory, and a second run."""
+    source = open_workspace("telephony-en").settings.project
+    with tempfile.TemporaryDirectory(prefix="voiceforge-fresh-") as folder:
+        clone, home = Path(folder, "voiceforge"), Path(folder, "home")
+        home.mkdir()
+        subprocess.run(["git", "clone", "--quiet", str(source), str(clone)], check=True)
+        keep = ("PATH", "LANG", "TERM")
+        environ = {
+            key: value
+            for key, value in os.environ.items()
+            if key in keep or key.startswith(("PIP_", "UV_", "SSL_"))
+        } | {"HOME": str(home)}
+        first = watch(["make", "run"], clone, environ)
+        second = watch([".venv/bin/voiceforge", "run", "--domain", "telephony-en"], clone, environ)
+    print(first.output)
+    return [
+        Row("make run, fresh clone, empty HOME", f"{first.seconds / 60:.1f} min", "1 run"),
+        Row("peak memory of any process", f"{first.peak_bytes / 1e9:.2f} GB", "1 run"),
+        Row("second voiceforge run, nothing changed", f"{second.seconds:.1f} s", "1 run"),
+    ]
+
+
+def from_artifacts(workspace: Workspace) -> list[Row]:
+    """Training time and word error rates of the finished lifecycle."""
+    trained = workspace.current(adapter.STAGE).summary
+    rows = [
+        Row("training", f"{trained['seconds'] / 60:.1f} min", f"{trained['steps']} steps"),
+        Row(
+            "peak memory of training",
+            f"{trained['peak_memory_bytes'] / 1e9:.2f} GB",
+            str(trained["precision"]),
+        ),
+    ]
+    for part in workspace.current(reports.ACCURACY).summary["slices"]:
+        if "base" not in part:
+            continue
+        difference = _interval(part, "difference", "difference_low", "difference_high")
+        rows += [
+            Row(
+                f"word error rate, {part['slice']}: base, fine-tuned",
+                f"{part['base']:.1%}, {part['word_error_rate']:.1%}",
+                f"{part['compared_words']:,} and {part['words']:,} words",
+            ),
+            Row(
+                f"difference in points, {part['slice']}",
+                difference,
+                f"{part['compared_words']:,} words that both heard",
+            ),
+            Row(
+                f"fewer word errors, {part['slice']}",
+                "" if part["reduction"] is None else f"{part['reduction']:.0%}",
+                f"{part['compared_words']:,} words that both heard",
+            ),
+        ]
+    return rows
+
+
+def start_up(workspace: Workspace) -> list[Row]:
+    """How long people wait: help, code location, a run with nothing to do."""
+    project = workspace.settings.project
+    command = str(Path(sys.executable).parent / "voiceforge")
+    load = "import pipelines.definitions"
+    again = [command, "run", "--domain", workspace.domain.name]
+    return [
+        Row("voiceforge --help", f"{_median(lambda: watch([command, '--help'], project)):.2f} s",
+            "median of 5"),
+        Row("code location loads",
+            f"{_median(lambda: watch([sys.executable, '-c', load], project)):.2f} s",
+            "median of 5"),
+        Row("voiceforge run, nothing changed", f"{watch(again, project).seconds:.1f} s", "1 run"),
+    ]  # fmt: skip
+
+
+def against_faster_whisper(workspace: Workspace, count: int) -> list[Row]:
+    """The certified engine and faster-whisper int8 with the base weights, same clips, one run."""
+    threads = workspace.settings.threads
+    clips = _clips(workspace, count)
+    seconds = sum(len(clip) for clip in clips) / SAMPLE_RATE
+    rests_on = f"{len(clips)} clips, {seconds:.0f} s of audio, {threads} threads"
+    ours = load_engine(engine.engine_folder(workspace.current(engine.STAGE)), threads=threads)
+    ordered = sorted(clips, key=len)
+    batches = [ordered[start : start + _BATCH] for start in range(0, len(ordered), _BATCH)]
+    options = DecodingOptions()
+    ours.transcribe(batches[0], options)
+    alone = _clock(lambda: [ours.transcribe([clip], options) for clip in clips])
+    batched = _clock(lambda: [ours.transcribe(batch, options) for batch in batches])
+    greedy, defaults = _faster_whisper(workspace, clips)
+    rows = []
+    for name, taken in (
+        ("VoiceForge int8, one clip at a time", alone),
+        (f"VoiceForge int8, batches of {_BATCH}", batched),
+        ("faster-whisper int8, base model, greedy, no fallback", greedy),
+        ("faster-whisper int8, base model, its own defaults", defaults),
+    ):
+        rows.append(Row(f"RTFx: {name}", f"{seconds / taken:.1f}", rests_on))
+    rows += [
+        Row("throughput, one clip at a time, against greedy", f"{greedy / alone:.1f} x", rests_on),
+        Row(f"throughput, batches of {_BATCH}, against greedy", f"{greedy / batched:.1f} x",
+            rests_on),
+        Row(f"throughput, batches of {_BATCH}, against defaults", f"{defaults / batched:.1f} x",
+            rests_on),
+    ]  # fmt: skip
+    return rows
+
+
+def _faster_whisper(workspace: Workspace, clips: Sequence[Samples]) -> tuple[float, float]:
+    """Seconds of faster-whisper on the clips: decoding as ours, and with its own defaults."""
+    from faster_whisper import WhisperModel
+
+    folder = engine.engine_folder(workspace.current(engine.BASE))
+    model = WhisperModel(
+        str(folder), device="cpu", compute_type="int8", cpu_threads=workspace.settings.threads
+    )
+    language = workspace.domain.language
+
+    def greedy() -> None:
+        for clip in clips:
+            segments, _ = model.transcribe(
+                clip,
+                language=language,
+                beam_size=1,
+                temperature=0.0,
+                without_timestamps=True,
+                condition_on_previous_text=False,
+            )
+            list(segments)
+
+    def defaults() -> None:
+        for clip in clips:
+            segments, _ = model.transcribe(clip, language=language)
+            list(segments)
+
+    list(model.transcribe(clips[0], language=language)[0])
+    return _clock(greedy), _clock(defaults)
+
+
+def _clips(workspace: Workspace, count: int) -> list[Samples]:
+    """Held-out clips spread evenly over the lengths that there are, long and short alike."""
+    heard = sorted(predictions.test_utterances(workspace), key=lambda row: (row.duration, row.id))
+    step = max(1, len(heard) // count)
+    return [read_flac(workspace.corpus / row.audio) for row in heard[step // 2 :: step][:count]]
+
+
+def watch(command: Sequence[str], folder: Path, environ: Mapping[str, str] | None = None) -> Run:
+    """Run a command to its end and watch the memory of all its processes."""
+    began, peak = time.perf_counter(), 0
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=None if environ is None else dict(environ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    lines: list[str] = []
+    reader = threading.Thread(target=lambda: lines.extend(process.stdout or ()))
+    reader.start()
+    while process.poll() is None:
+        peak = max(peak, _largest(process.pid))
+        time.sleep(0.05 if time.perf_counter() - began < 5 else 0.5)
+    seconds = time.perf_counter() - began
+    reader.join()
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}:\n{''.join(lines)}")
+    return Run(seconds, peak, "".join(lines))
+
+
+def _largest(pid: int) -> int:
+    sizes = [0]
+    try:
+        parent = psutil.Process(pid)
+        for process in (parent, *parent.children(recursive=True)):
+            try:
+                sizes.append(process.memory_info().rss)
+            except psutil.NoSuchProcess:
+                continue
+    except psutil.NoSuchProcess:
+        pass  # It has just ended.
+    return max(sizes)
+
+
+def _median(run: Callable[[], Run]) -> float:
+    return sorted(run().seconds for _ in range(5))[2]
+
+
+def _clock(work: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def _interval(part: Mapping[str, Any], value: str, low: str, high: str) -> str:
+    return f"{100 * part[value]:+.2f} [{100 * part[low]:+.2f}, {100 * part[high]:+.2f}]"
+
+
+def _memory() -> str:
+    return f"{psutil.virtual_memory().total / 2**30:.0f} GiB"
+
+
+if __name__ == "__main__":
+    main()
