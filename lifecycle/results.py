@@ -52,11 +52,7 @@ def _evaluation(workspace: Workspace, folder: Path) -> None:
     accents = workspace.current(reports.ACCENT).summary["slices"]
     latency = workspace.current(reports.LATENCY).summary
     rates = {
-        str(row["slice"]): {
-            key: row[key]
-            for key in ("word_error_rate", "low", "high", "words", "base", "difference")
-            if key in row
-        }
+        str(row["slice"]): {key: value for key, value in row.items() if key != "slice"}
         for row in [*accuracy, *accents]
     }
     write_json(folder / "metrics.json", {"accuracy": rates, "latency": dict(latency)})
