@@ -1,8 +1,7 @@
-"""Starting the service as a process group of its own, and ending it with nothing left behind."""
+"""Starting the service as a process of its own, and ending it with nothing left behind."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import subprocess
@@ -11,14 +10,13 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import Literal, Self
 
 from voiceforge.errors import StageError, UsageError
-
-if TYPE_CHECKING:
-    import psutil
+from voiceforge.processes import end_families
 
 HOST = "127.0.0.1"
+TARGET = "serving.service:VoiceForge"
 _TAIL_LINES = 12
 _SETTLED = 5.0
 """Seconds after which a reason for not being ready is believed to stay."""
@@ -71,21 +69,8 @@ class ServiceProcess:
         raise StageError(f"The service is not {until}: {answer} {self._tail()}")
 
     def stop(self, timeout: float = 15.0) -> None:
-        """End the service and every process it started: politely, then for certain.
-
-        Stopped twice is fine. BentoML's workers lead sessions of their own, so the group alone
-        would not reach them.
-        """
-        import psutil
-
-        processes = _family(self._process.pid)
-        for process in processes[:1]:
-            process.terminate()
-        _, alive = psutil.wait_procs(processes, timeout)
-        for process in alive:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        psutil.wait_procs(alive, timeout)
+        """End the service and every process it started; stopped twice is fine."""
+        end_families([self._process.pid], timeout)
         self._process.wait()
 
     def _tail(self) -> str:
@@ -107,12 +92,21 @@ class ServiceProcess:
         self.stop()
 
 
+def service_command(port: int, target: str = TARGET) -> list[str]:
+    """The command line of the service on 127.0.0.1; `target` is an import path or a Bento's tag."""
+    command = [sys.executable, "-m", "bentoml", "serve", target]
+    command += ["--host", HOST, "--port", str(port)]
+    if target == TARGET:
+        command += ["--working-dir", str(Path(__file__).resolve().parent.parent)]
+    return command
+
+
 def start_service(
     port: int,
     env: Mapping[str, str],
     log: Path,
     *,
-    target: str = "serving.service:VoiceForge",
+    target: str = TARGET,
     until: Literal["ready", "live"] = "ready",
     timeout: float = 120.0,
 ) -> ServiceProcess:
@@ -132,22 +126,9 @@ def start_service(
     """
     check_port(port)
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = [
-        sys.executable,
-        "-m",
-        "bentoml",
-        "serve",
-        target,
-        "--host",
-        HOST,
-        "--port",
-        str(port),
-    ]
-    if ":" in target and "." in target.split(":")[0]:
-        command += ["--working-dir", str(Path(__file__).resolve().parent.parent)]
     with log.open("ab") as stream:
         process = subprocess.Popen(
-            command,
+            service_command(port, target),
             env={**os.environ, "BENTOML_DO_NOT_TRACK": "True", **env},
             stdin=subprocess.DEVNULL,
             stdout=stream,
@@ -181,14 +162,3 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
-
-
-def _family(pid: int) -> list[psutil.Process]:
-    """A process and its descendants, as far as they still run."""
-    import psutil
-
-    try:
-        parent = psutil.Process(pid)
-        return [parent, *parent.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []

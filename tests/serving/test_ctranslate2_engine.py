@@ -97,6 +97,34 @@ def test_word_times_follow_the_speech(engine: Engine, clips: Clips) -> None:
         assert 0.0 < word.confidence <= 1.0
 
 
+def test_a_length_matched_engine_encodes_the_clip_and_not_thirty_seconds(
+    engine_folder: Path, clips: Clips, tmp_path: Path
+) -> None:
+    shutil.copytree(engine_folder, tmp_path / "engine")
+    description = dataclasses.replace(read_description(engine_folder), minimum_mel_frames=100)
+    write_description(tmp_path / "engine", description)
+    matched: Any = load_engine(tmp_path / "engine", 1)
+    model, shapes = matched._model, []
+
+    class Watched:
+        generate, align = model.generate, model.align
+
+        @staticmethod
+        def encode(mels: Any) -> Any:
+            shapes.append(tuple(mels.shape))
+            return model.encode(mels)
+
+    matched._model = Watched
+    short, long = clips["all-circuits-busy-now"], clips["agent-alreadyon"]
+    heard = matched.transcribe(
+        [short, long, short[:-800]], DecodingOptions(max_new_tokens=8, word_times=True)
+    )
+    # 1.80 s and 5.52 s, each with half a second of silence, in steps of 0.2 s.
+    assert shapes == [(2, 80, 240), (1, 80, 620)]
+    for transcript, clip in zip(heard, [short, long, short[:-800]], strict=True):
+        assert all(word.end <= len(clip) / 16_000 + 0.01 for word in transcript.words)
+
+
 @pytest.mark.parametrize("limit", [1, 5])
 def test_max_new_tokens_counts_new_tokens(engine: Engine, clips: Clips, limit: int) -> None:
     clip = clips["agent-alreadyon"]

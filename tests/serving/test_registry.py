@@ -184,7 +184,11 @@ def test_files_that_are_gone_are_named(registry: Registry, version: str) -> None
         hidden.rename(folder)
 
 
-def test_a_registry_that_cannot_be_written_says_so(registry: Registry, version: str) -> None:
+def test_a_registry_that_cannot_be_written_says_so(
+    registry: Registry, version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # MLflow takes the address for a relative path and makes a folder of that name.
+    monkeypatch.chdir(tmp_path)
     database = registry.uri.removeprefix("sqlite:///")
     readonly = Registry(f"sqlite:///file:{database}?mode=ro&uri=true", registry.artifact_root)
     assert readonly.version(DOMAIN, version).version == version
