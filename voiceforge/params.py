@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from voiceforge.cron import cron_problem
 from voiceforge.errors import UsageError
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -141,6 +142,15 @@ class GateParams(_Strict):
     kind: Literal["superiority", "non-inferiority", "off"]
     margin: float = Field(ge=0.0, le=100.0)
 
+    @model_validator(mode="after")
+    def _better_has_no_margin(self) -> GateParams:
+        if self.kind == "superiority" and self.margin:
+            raise ValueError(
+                "superiority means better than the reference and has no margin: set margin to 0.0, "
+                "or kind to non-inferiority"
+            )
+        return self
+
 
 class GatesParams(_Strict):
     """Margins are points of word error rate."""
@@ -170,8 +180,8 @@ class DomainParams(_Strict):
     @field_validator("schedule")
     @classmethod
     def _cron(cls, value: str) -> str:
-        if len(value.split()) != 5:
-            raise ValueError("must be a cron line of five fields, such as '0 3 * * 1'")
+        if problem := cron_problem(value):
+            raise ValueError(f"{problem}; a cron line is such as '0 3 * * 1'")
         return value
 
 
@@ -182,10 +192,23 @@ def load_params(path: Path) -> dict[str, DomainParams]:
         UsageError: the file is missing or not YAML, a key is unknown, or a value is not allowed.
     """
     try:
-        content = yaml.safe_load(path.read_text())
+        text = path.read_bytes().decode()
     except FileNotFoundError as error:
         raise UsageError(f"{path} is missing. A VoiceForge project needs one.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}.") from error
+    return parse_params(text, path)
+
+
+def parse_params(text: str, path: Path) -> dict[str, DomainParams]:
+    """The domains in the text of params.yaml; `path` is where errors say it lies.
+
+    Raises:
+        UsageError: as `load_params`.
+    """
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
         raise UsageError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(content, dict):
         raise UsageError(f"{path} must hold the keys 'defaults' and 'domains'.")
@@ -196,7 +219,10 @@ def load_params(path: Path) -> dict[str, DomainParams]:
     for key, value in (("defaults", defaults), ("domains", domains)):
         if not isinstance(value, dict):
             raise UsageError(f"{path}: {key} is {value!r}. It must be a mapping.")
-    return {name: _domain(path, name, _overlay(defaults, own)) for name, own in domains.items()}
+    return {
+        str(name): _domain(path, str(name), _overlay(defaults, own))
+        for name, own in domains.items()
+    }
 
 
 def domain_params(path: Path, name: str) -> DomainParams:
@@ -223,15 +249,15 @@ def _overlay(below: Any, above: Any) -> Any:
     return below if above is None else above
 
 
-def _domain(path: Path, name: Any, fields: Any) -> DomainParams:
+def _domain(path: Path, name: str, fields: Any) -> DomainParams:
     if not isinstance(fields, dict):
         raise UsageError(f"{path}: domains.{name} is {fields!r}. It must be a mapping.")
     if "name" in fields:
         raise UsageError(f"{path}: unknown key domains.{name}.name. The name is the key itself.")
     try:
-        return DomainParams(name=str(name), **fields)
+        return DomainParams.model_validate({"name": name, **fields})
     except ValidationError as error:
-        problems = "; ".join(_problem(str(name), detail) for detail in error.errors())
+        problems = "; ".join(_problem(name, detail) for detail in error.errors())
         raise UsageError(f"{path}: {problems}.") from error
 
 
