@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING
 
 from lifecycle.progress import Listener, listening
 from lifecycle.workspace import domain_lock
 from pipelines.instance import open_instance
 from voiceforge.errors import StageError
-from voiceforge.files import remove_leftovers
+from voiceforge.files import remove_leftovers, remove_leftovers_of
 from voiceforge.settings import Settings
 
 if TYPE_CHECKING:
@@ -28,33 +29,31 @@ def run_lifecycle(settings: Settings, domain: str, on_progress: Listener) -> str
 
     with domain_lock(settings, domain), listening(on_progress), instance:
         remove_leftovers(settings.artifacts / domain)
-        remove_leftovers(settings.corpora)
-        job = build_definitions().resolve_job_def(JOB)
+        remove_leftovers_of(settings.corpora / domain)
+        job, run_id = build_definitions().resolve_job_def(JOB), str(uuid.uuid4())
         try:
-            outcome = job.execute_in_process(
+            job.execute_in_process(
                 instance=instance,
+                run_id=run_id,
                 partition_key=domain,
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             )
         except dg.DagsterError as error:
-            raise _check_failure(instance, domain) or error from error
-    return str(outcome.run_id)
+            raise _check_failure(instance, run_id, domain) or error from error
+    return run_id
 
 
-def _check_failure(instance: DagsterInstance, domain: str) -> StageError | None:
-    """What the blocking check said that ended the newest run, if one did."""
+def _check_failure(instance: DagsterInstance, run_id: str, domain: str) -> StageError | None:
+    """What the blocking check said that ended the run, if one did."""
     import dagster as dg
 
-    runs = instance.get_runs(limit=1)
-    if not runs:
-        return None
     records = instance.get_records_for_run(
-        runs[0].run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION
+        run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION
     ).records
     for record in reversed(records):
         event = record.event_log_entry.dagster_event
         evaluation = event.asset_check_evaluation_data if event else None
-        if evaluation is not None and not evaluation.passed:
+        if evaluation is not None and evaluation.blocking and not evaluation.passed:
             return StageError(
                 f"The check '{evaluation.check_name}' of {evaluation.asset_key.to_user_string()} "
                 f"blocks the lifecycle of {domain}: {evaluation.description}"

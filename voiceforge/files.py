@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +92,7 @@ def new_folder(final: Path) -> Iterator[Path]:
     """Yield an empty folder that takes the name `final` when the block ends well.
 
     When the block fails nothing is left behind; when the process is killed only a `.tmp-` folder
-    is, which `remove_leftovers` clears. An existing `final` is replaced whole.
+    is, which `remove_leftovers_of` clears. An existing `final` is replaced whole.
     """
     with storage_errors(final):
         final.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,7 @@ def new_folder(final: Path) -> Iterator[Path]:
         try:
             yield temporary
             if final.exists():
-                old = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".tmp-{final.name}-old-"))
+                old = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".tmp-{final.name}-"))
                 final.rename(old / final.name)
                 temporary.rename(final)
                 shutil.rmtree(old, ignore_errors=True)
@@ -113,11 +113,23 @@ def new_folder(final: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(parent: Path) -> list[Path]:
-    """Remove what killed runs left of `new_folder` below `parent`; returns what was removed."""
-    found = [path for path in parent.rglob(".tmp-*") if path.is_dir()]
-    for path in found:
+    """Remove what killed runs left of `new_folder` below `parent`; returns what was removed.
+
+    Nothing else may be at work below `parent`.
+    """
+    return _remove(path for path in parent.rglob(".tmp-*") if path.is_dir())
+
+
+def remove_leftovers_of(final: Path) -> list[Path]:
+    """The same for one folder; others may be at work beside it."""
+    return _remove(final.parent.glob(f".tmp-{final.name}-????????"))
+
+
+def _remove(found: Iterable[Path]) -> list[Path]:
+    removed = list(found)
+    for path in removed:
         shutil.rmtree(path, ignore_errors=True)
-    return found
+    return removed
 
 
 @contextlib.contextmanager
@@ -131,6 +143,11 @@ def storage_errors(path: Path) -> Iterator[None]:
             raise StorageError(
                 f"The disk is full: {where} could not be written. Free some space (`voiceforge gc` "
                 "removes artifacts that nothing needs) and run again; finished stages are kept."
+            ) from error
+        if error.errno == errno.EFBIG:
+            raise StorageError(
+                f"{where} is larger than this machine lets a file be (`ulimit -f`). Raise that "
+                "limit and run again; finished stages are kept."
             ) from error
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             raise StorageError(
