@@ -31,6 +31,8 @@ def make_certificate(workspace: Workspace) -> Artifact:
     champion = current_champion(workspace)
     if champion is not None and champion.version == version:
         if decided := _deciding_certificate(workspace, version):
+            # A later certificate against another champion may be the version's latest.
+            registry.attach_certificate(name, version, decided.path)
             return workspace.keep(STAGE, decided)
         champion = None
     if champion is not None:

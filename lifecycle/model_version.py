@@ -11,6 +11,7 @@ from lifecycle.artifacts import Artifact
 from lifecycle.base_model import base_model
 from lifecycle.corpus import corpus_version
 from lifecycle.workspace import Workspace
+from voiceforge.errors import StageError
 from voiceforge.files import write_json
 
 if TYPE_CHECKING:
@@ -31,25 +32,23 @@ def open_registry(workspace: Workspace) -> Registry:
 def make_model_version(workspace: Workspace) -> Artifact:
     """Register the engine; an engine that is registered already keeps its version."""
     from serving.engines import engine_sha256
+    from serving.registry import CHALLENGER
 
     engine_folder = engine.engine_folder(workspace.current(engine.STAGE))
     stages = (adapter.STAGE, merged_model.STAGE, predictions.STAGE, *_REPORTS)
     inputs = {stage: workspace.current(stage).sha256 for stage in stages}
     inputs[engine.STAGE] = engine_sha256(engine_folder)
+    registry, name = open_registry(workspace), workspace.domain.name
 
     def build(folder: Path, _: Path) -> Mapping[str, Any]:
-        from serving.registry import CHALLENGER
-
-        registry = open_registry(workspace)
         version = registry.register(
-            workspace.domain.name,
+            name,
             _record(workspace),
             engine=engine_folder,
             adapter=workspace.current(adapter.STAGE).path,
             reports={stage: workspace.current(stage).path for stage in _REPORTS},
         )
-        registry.set_alias(workspace.domain.name, CHALLENGER, version)
-        known = registry.version(workspace.domain.name, version)
+        known = registry.version(name, version)
         written = {
             "version": version,
             "run_id": known.run_id,
@@ -59,7 +58,17 @@ def make_model_version(workspace: Workspace) -> Artifact:
         write_json(folder / "version.json", written)
         return written
 
-    return workspace.make(STAGE, VERSION, inputs, {}, build)
+    made = workspace.make(STAGE, VERSION, inputs, {}, build)
+    version = str(made.summary["version"])
+    known = {entry.version: entry.engine_sha256 for entry in registry.versions(name)}
+    if known.get(version) != inputs[engine.STAGE]:
+        raise StageError(
+            f"{made.path} records {name} version {version}, which the registry {registry.uri} does "
+            "not have: it was deleted or replaced. Restore it, or delete that folder and run "
+            "again: the model is then registered anew."
+        )
+    registry.set_alias(name, CHALLENGER, version)
+    return made
 
 
 def _record(workspace: Workspace) -> RunRecord:

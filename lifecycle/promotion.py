@@ -19,24 +19,31 @@ VERSION = 1
 def make_promotion(workspace: Workspace) -> Artifact:
     """Move the alias when the certificate says promote; otherwise record that it did not."""
     decided = workspace.current(certificate.STAGE)
+    champion = certificate.current_champion(workspace)
+    version, present = str(decided.summary["version"]), champion.version if champion else ""
+    promoted = decided.summary["verdict"] == "promote"
+    # The alias is no artifact: somebody may have moved it since the same promotion was recorded.
+    if promoted and present != version:
+        _promote(workspace, decided, present)
 
     def build(folder: Path, _: Path) -> Mapping[str, Any]:
-        champion = certificate.current_champion(workspace)
-        version, before = str(decided.summary["version"]), champion.version if champion else ""
-        promoted = decided.summary["verdict"] == "promote"
-        if promoted and before != version:
-            _promote(workspace, decided, before)
         record = {
             "promoted": promoted,
-            "champion": version if promoted else before,
-            "before": before,
+            "champion": version if promoted else present,
+            "before": decided.summary["reference"] if promoted else present,
             "certificate": decided.sha256,
             "at": decided.summary["created_at"],
         }
         write_json(folder / "promotion.json", record)
         return record
 
-    return workspace.make(STAGE, VERSION, {certificate.STAGE: decided.sha256}, {}, build)
+    return workspace.make(
+        STAGE,
+        VERSION,
+        {certificate.STAGE: decided.sha256},
+        {"champion": version if promoted else present},
+        build,
+    )
 
 
 def _promote(workspace: Workspace, decided: Artifact, champion: str) -> None:
