@@ -1,0 +1,46 @@
+"""docs/parameters.md is what docs/parameters.py writes, and says something of every key."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from voiceforge.params import DomainParams
+
+
+@pytest.fixture(scope="module")
+def parameters(project: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("parameters", project / "docs/parameters.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_is_up_to_date(parameters: ModuleType) -> None:
+    assert parameters.PAGE.read_text() == parameters.page(), (
+        "docs/parameters.md is out of date. Run `python docs/parameters.py`."
+    )
+
+
+def test_no_meaning_is_of_a_key_that_is_gone(parameters: ModuleType) -> None:
+    known = {path for path, _ in parameters._leaves(DomainParams)}
+    assert set(parameters.DOMAIN) == known - {"name"}
+    for model, (_, meanings) in parameters.SOURCES.items():
+        assert set(meanings) == {path for path, _ in parameters._leaves(model)}
+
+
+def test_ranges_are_those_that_the_code_checks(parameters: ModuleType) -> None:
+    rows = {
+        cells[1].strip(" `"): cells[3].strip()
+        for line in parameters.page().splitlines()
+        if len(cells := line.split("|")) == 6
+    }
+    assert rows["training.learning_rate"] == "number above 0, to 1"
+    assert rows["evaluation.confidence"] == "number above 0.5, below 1"
+    assert rows["gates.human.kind"] == "`superiority`, `non-inferiority`, `off`"
+    assert rows["training.steps"] == "whole number from 1"
