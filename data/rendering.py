@@ -19,6 +19,7 @@ from pathlib import Path
 
 from data.sources.base import Recording, Reject
 from voiceforge.errors import AudioError, StageError, VoiceForgeError
+from voiceforge.files import storage_errors
 
 SHORTEST = 0.1
 LONGEST = 30.0
@@ -140,7 +141,7 @@ def _render(jobs: Sequence[Job]) -> list[Outcome]:
 
 
 def _render_one(job: Job) -> Outcome:
-    from data.audio import SAMPLE_RATE, write_flac
+    from data.audio import SAMPLE_RATE, encode_flac
     from data.sources import render
 
     if seconds := _finished(job.target):
@@ -162,20 +163,31 @@ def _render_one(job: Job) -> Outcome:
         return _reject(job, "too-long", f"It lasts {seconds:.1f} s; at most {LONGEST:g} s.")
     if (peak := float(abs(samples).max())) < _SILENCE:
         return _reject(job, "silent", f"Its loudest sample is {peak:.5f} of 1.")
-    write_flac(job.target, samples)
+    _write(job.target, encode_flac(samples))
     return seconds
 
 
 def _finished(target: Path) -> float:
     """Seconds in a file of an earlier, interrupted build; 0 where there is no whole one."""
-    import soundfile
+    from data.audio import SAMPLE_RATE, read_flac
 
-    if not target.is_file():
-        return 0.0
     try:
-        return float(soundfile.info(target).duration)
-    except soundfile.LibsndfileError:
+        return read_flac(target).size / SAMPLE_RATE
+    except AudioError:
         return 0.0
+
+
+def _write(target: Path, content: bytes) -> None:
+    """Whole or not at all, as `write_bytes`, but not forced to the disk one by one.
+
+    Waiting for the disk would take most of a build. A power cut can spoil files this way, which
+    `_finished` finds by FLAC's checksums.
+    """
+    with storage_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_suffix(f".{os.getpid()}.part")
+        part.write_bytes(content)
+        part.replace(target)
 
 
 def _reject(job: Job, reason: str, detail: str) -> Reject:
