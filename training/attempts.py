@@ -88,7 +88,7 @@ class Attempts:
         # PEFT would record the folder the base was loaded from, which means nothing elsewhere.
         model.peft_config[model.active_adapter].base_model_name_or_path = base_name
         with new_folder(self._adapter(step)) as folder:
-            model.save_pretrained(folder)
+            model.save_pretrained(folder, save_embedding_layers=False)
             (folder / "README.md").unlink(missing_ok=True)
 
     def copy_adapter(self, step: int, into: Path) -> None:

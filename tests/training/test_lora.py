@@ -72,6 +72,20 @@ def test_only_the_adapter_has_gradients(spec: TrainingSpec, tmp_path: Path) -> N
     assert rank == {spec.params.rank}
 
 
+def test_a_run_that_was_killed_after_its_last_step_only_writes_its_output(
+    spec: TrainingSpec, tmp_path: Path
+) -> None:
+    spec = changed(spec, steps=2)
+    first = train(spec, tmp_path / "workspace", lambda _: None)
+    again = dataclasses.replace(spec, output=tmp_path / "again")
+    news: list[TrainingProgress] = []
+    second = train(again, tmp_path / "workspace", news.append)
+    assert [progress.step for progress in news] == [2]
+    assert (second.losses, second.dev) == (first.losses, first.dev)
+    name = "adapter_model.safetensors"
+    assert (again.output / name).read_bytes() == (spec.output / name).read_bytes()
+
+
 def test_the_step_with_fewest_dev_errors_is_kept() -> None:
     def scores(*errors: int) -> list[Score]:
         return [
