@@ -58,7 +58,8 @@ DOMAIN: Mapping[str, str] = {
     "training.dev_utterances": "Dev clips that are transcribed for each dev word error rate.",
     "training.seed": "Seed of the order of clips, their silence and the LoRA initialisation.",
     "engine.kind": "Inference engine.",
-    "engine.precision": "Precision of the engine's weights; `float16` needs a GPU.",
+    "engine.precision": "Precision of the engine's weights; `float16` is stored so and computed in "
+    "float32, as all CPUs do.",
     "engine.trailing_silence": "Seconds of silence that the engine adds to each clip.",
     "engine.margin": "Largest loss of word error rate, in points, that the precision may surely "
     "cost on dev.",
@@ -112,7 +113,8 @@ SOURCES: Mapping[type[BaseModel], tuple[str, Mapping[str, str]]] = {
             "voices.test": "Voice variants of test. No variant may be in two of the three lists.",
             "clips_per_accent.train": "Clips for training, of each accent.",
             "clips_per_accent.dev": "Clips for dev, of each accent.",
-            "words_per_accent": "Held-out words, of each accent, at least.",
+            "words_per_accent": "Held-out words of each accent, as far as texts and test voices "
+            "reach.",
         },
     ),
 }
