@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from cli.console import say, show_error
 from voiceforge.errors import VoiceForgeError
 
 app = typer.Typer(
@@ -91,8 +92,17 @@ def transcribe(
     model: Annotated[
         str | None,
         typer.Option(
+            metavar="MODEL",
             help="base:NAME, models:/DOMAIN@ALIAS, models:/DOMAIN/VERSION or an engine folder; "
-            "by default the champion of the only domain that has one."
+            "by default the champion of the only domain that has one.",
+        ),
+    ] = None,
+    language: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CODE",
+            help="ISO 639-1 code, such as it, or auto to hear it from each file; by default the "
+            "language that the model was tuned for, and auto for base models.",
         ),
     ] = None,
     as_json: Annotated[
@@ -102,7 +112,7 @@ def transcribe(
     """Print what is said in audio files."""
     from cli.transcribe import transcribe_files
 
-    transcribe_files(files, model, as_json=as_json)
+    transcribe_files(files, model, language, as_json=as_json)
 
 
 @app.command()
@@ -143,7 +153,7 @@ def gc(
 
 @app.command()
 def stage(
-    name: Annotated[str, typer.Argument(help="A stage's name; `list` lists them.")],
+    name: Annotated[str, typer.Argument(help="A stage of dvc.yaml, such as corpus or engine.")],
     domain: OneDomain,
 ) -> None:
     """Run one stage without Dagster; dvc.yaml's stages call this."""
@@ -171,44 +181,43 @@ def corpus_list() -> None:
 
 
 def main() -> None:
-    """Entry point: one paragraph for an expected error, a traceback only with --debug."""
-    from rich.console import Console
-
-    errors = Console(stderr=True, soft_wrap=True)
+    """Entry point: one paragraph for an error and its exit code, a traceback only with --debug."""
     try:
         app(standalone_mode=False, prog_name="voiceforge")
-    except VoiceForgeError as error:
-        if _debug:
-            raise
-        errors.print(f"[bold red]Error:[/] {_escape(str(error))}", highlight=False)
-        sys.exit(error.exit_code)
     except typer.Exit as end:
         sys.exit(end.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        errors.print("Interrupted. What had finished is kept; the same command goes on from there.")
+        say("Interrupted. What had finished is kept; the same command goes on from there.")
         sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Exception as error:
-        usage = getattr(error, "format_message", None)
-        if usage is not None and hasattr(error, "exit_code"):
-            errors.print(f"[bold red]Error:[/] {_escape(usage())}", highlight=False)
-            sys.exit(error.exit_code)
         if _debug:
-            raise
-        errors.print(
-            f"[bold red]Error:[/] {type(error).__name__}: {_escape(str(error))}\nThis was not "
-            "expected. `voiceforge --debug COMMAND` shows where it happened.",
-            highlight=False,
-        )
-        sys.exit(1)
+            import traceback
+
+            traceback.print_exc()
+        sys.exit(_show(error))
 
 
-def _escape(text: str) -> str:
-    from rich.markup import escape
+def _show(error: Exception) -> int:
+    """Print the paragraph of an error; returns the exit code."""
+    from voiceforge.files import as_storage_error
 
-    return escape(text)
+    known = error if isinstance(error, VoiceForgeError) else as_storage_error(error)
+    if known is not None:
+        show_error(str(known))
+        return known.exit_code
+    usage = getattr(error, "format_message", None)
+    if usage is not None:  # the parser's own errors
+        if text := usage():
+            show_error(text)
+        return int(getattr(error, "exit_code", 2))
+    show_error(
+        f"{type(error).__name__}: {error}\nThis was not expected. `voiceforge --debug COMMAND` "
+        "shows where it happened."
+    )
+    return 1
 
 
 if __name__ == "__main__":

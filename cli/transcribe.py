@@ -7,35 +7,42 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
-from voiceforge.errors import UsageError, VoiceForgeError
+from cli.console import say, show_error
+from voiceforge.errors import AudioError, UsageError, VoiceForgeError
 from voiceforge.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from serving.engines.contracts import Engine
 
 
-def transcribe_files(files: Sequence[Path], model: str | None, *, as_json: bool) -> None:
+def transcribe_files(
+    files: Sequence[Path], model: str | None, language: str | None, *, as_json: bool
+) -> None:
     """Print the text of each file, or one JSON object a line.
 
     Every file is tried; a file that cannot be read is named on stderr and makes the command fail.
+
+    Args:
+        language: ISO 639-1 code, "auto" to hear it from each file, None for the model's own; a
+            base model has none of its own.
     """
     from serving.engines.contracts import DecodingOptions
-    from serving.transcription import transcribe_file
+    from serving.transcription import AUTO, transcribe_file
 
     for file in files:
         if not file.is_file():
             raise UsageError(f"There is no file {file}.")
     settings = load_settings()
     engine, name = load_model(settings, model)
-    options = DecodingOptions(word_times=as_json)
-    errors, failed = Console(stderr=True, soft_wrap=True), 0
+    if language is None and name.startswith("base:"):
+        language = AUTO
+    options = DecodingOptions(word_times=as_json, language=language or "")
+    failed = 0
     for file in files:
         try:
             transcript = transcribe_file(engine, file, options=options)
-        except VoiceForgeError as error:
-            errors.print(f"[bold red]Error:[/] {error}", highlight=False)
+        except AudioError as error:
+            show_error(str(error))
             failed += 1
             continue
         if as_json:
@@ -104,7 +111,7 @@ def _base_engine(settings: Settings, name: str) -> Path:
         cache=settings.cache,
         offline=settings.offline,
         timeout=settings.source_timeout,
-        progress=lambda line: Console(stderr=True).print(line, style="dim"),
+        progress=say,
     )
     folder = settings.cache / "base-engines" / f"{base.name}-{base.sha256[:16]}"
     if not (folder / "engine.json").is_file():

@@ -74,13 +74,14 @@ def transcribe(
     Raises:
         ValueError: the samples hold NaN or infinity.
     """
+    options = options or DecodingOptions()
     segments = cut(samples)
     clips = [samples[segment.start : segment.end] for segment in segments]
-    transcripts = engine.transcribe(clips, options or DecodingOptions())
+    transcripts = engine.transcribe(clips, options)
     return join(
         transcripts,
         [segment.start / SAMPLE_RATE for segment in segments],
-        engine.description.language,
+        options.language or engine.description.language,
     )
 
 

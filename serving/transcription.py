@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,9 @@ from data.audio import decode, decode_bytes
 from data.features import SAMPLE_RATE
 from serving.engines.contracts import DecodingOptions, Engine, Samples, Word
 from serving.longform import transcribe
+
+AUTO = "auto"
+"""As language of the options: whatever language the recording is in."""
 
 WITH_WORDS = DecodingOptions(word_times=True)
 
@@ -40,13 +43,20 @@ class FileTranscript:
         return asdict(self)
 
 
+_HEARD_AT_ONCE = 30
+
+
 def transcribe_file(
     engine: Engine, path: Path, *, options: DecodingOptions = WITH_WORDS
 ) -> FileTranscript:
     """Transcribe an audio file of any length.
 
+    Args:
+        options: their language may be `AUTO`, which listens to the first 30 s.
+
     Raises:
         AudioError: it cannot be read as audio.
+        UsageError: the model does not know the language that the options ask for.
     """
     began = time.perf_counter()
     return _transcribe(engine, decode(path), options, began)
@@ -77,6 +87,9 @@ def confidence(token_logprobs: tuple[float, ...]) -> float:
 def _transcribe(
     engine: Engine, samples: Samples, options: DecodingOptions, began: float
 ) -> FileTranscript:
+    if options.language == AUTO:
+        heard = engine.detect_language(samples[: _HEARD_AT_ONCE * SAMPLE_RATE])
+        options = replace(options, language=heard)
     transcript = transcribe(engine, samples, options)
     return FileTranscript(
         text=transcript.text,

@@ -138,20 +138,49 @@ def storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        where = error.filename or path
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StorageError(
-                f"The disk is full: {where} could not be written. Free some space (`voiceforge gc` "
-                "removes artifacts that nothing needs) and run again; finished stages are kept."
-            ) from error
-        if error.errno == errno.EFBIG:
-            raise StorageError(
-                f"{where} is larger than this machine lets a file be (`ulimit -f`). Raise that "
-                "limit and run again; finished stages are kept."
-            ) from error
-        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-            raise StorageError(
-                f"{where} cannot be written ({error.strerror}). Make it writable, or set "
-                "VOICEFORGE_HOME to a folder that is."
-            ) from error
+        if (known := _storage_error(error, path)) is not None:
+            raise known from error
         raise
+
+
+def as_storage_error(error: BaseException) -> StorageError | None:
+    """The `StorageError` behind any error that a library made of the disk's own; None otherwise."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, StorageError):
+            return seen
+        if isinstance(seen, OSError) and (known := _storage_error(seen, None)) is not None:
+            return known
+        for number, words in _WORDS.items():
+            if any(word in str(seen) for word in words):
+                return _storage_error(OSError(number, os.strerror(number)), None)
+        seen = seen.__cause__ or seen.__context__
+    return None
+
+
+# SQLite and the writers of audio, tensors and tables pass the disk's errors on as text.
+_WORDS = {
+    errno.ENOSPC: (os.strerror(errno.ENOSPC), "database or disk is full"),
+    errno.EROFS: (os.strerror(errno.EROFS), "readonly database", "unable to open database file"),
+    errno.EFBIG: (os.strerror(errno.EFBIG),),
+}
+
+
+def _storage_error(error: OSError, path: Path | None) -> StorageError | None:
+    where = error.filename or path or "a file"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageError(
+            f"The disk is full: {where} could not be written. Free some space (`voiceforge gc` "
+            "removes artifacts that nothing needs) and run again; finished stages are kept."
+        )
+    if error.errno == errno.EFBIG:
+        return StorageError(
+            f"{where} is larger than this machine lets a file be (`ulimit -f`). Raise that limit "
+            "and run again; finished stages are kept."
+        )
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return StorageError(
+            f"{where} cannot be written ({error.strerror}). Make it writable, or set "
+            "VOICEFORGE_HOME to a folder that is."
+        )
+    return None

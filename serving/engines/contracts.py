@@ -82,12 +82,14 @@ class DecodingOptions:
         max_new_tokens: bound on new text tokens per clip, whatever the engine calls it.
         word_times: align words; costs one more decoder pass.
         prompt: text that precedes the audio (names, terms); empty for none.
+        language: ISO 639-1 code to decode a multilingual model with instead of the engine's own.
     """
 
     beam_size: int = 1
     max_new_tokens: int = 224
     word_times: bool = False
     prompt: str = ""
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,5 +129,10 @@ class Engine(Protocol):
 
         Raises:
             ValueError: a clip is longer than 30 s, or holds NaN or infinite samples.
+            UsageError: the model does not know the language that the options ask for.
         """
+        ...
+
+    def detect_language(self, clip: Samples) -> str:
+        """ISO 639-1 code of the likeliest language of a clip of at most 30 s."""
         ...

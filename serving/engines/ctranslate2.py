@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -126,17 +127,7 @@ class CTranslate2Engine:
         self.description = description
         self._tokenizer = Tokenizer.from_file(str(path / _TOKENIZER))
         self._end = self._special("<|endoftext|>")
-        self._start = [self._special("<|startoftranscript|>")]
-        if description.multilingual:
-            self._start += [
-                self._special(f"<|{description.language}|>"),
-                self._special("<|transcribe|>"),
-            ]
-        elif description.language != "en":
-            raise UsageError(
-                f"The engine in {path} is for {description.language!r}, but its model knows "
-                "English only. Use a multilingual base model for this domain."
-            )
+        self._start(description.language)
         self._model = _load_model(path, description.precision, threads)
 
     def transcribe(
@@ -147,6 +138,7 @@ class CTranslate2Engine:
         Raises:
             ValueError: a clip is not mono float32, longer than 30 s, or holds NaN or infinity;
                 or `max_new_tokens` is not in 1..224.
+            UsageError: the model does not know the language that the options ask for.
         """
         options = options or DecodingOptions()
         if not 1 <= options.max_new_tokens <= CONTEXT_TOKENS // 2:
@@ -154,9 +146,10 @@ class CTranslate2Engine:
                 f"max_new_tokens is {options.max_new_tokens}; the decoder has room for "
                 f"1 to {CONTEXT_TOKENS // 2}"
             )
+        options = replace(options, language=options.language or self.description.language)
         for index, clip in enumerate(clips):
             _check(clip, index)
-        results = [Transcript("", self.description.language, (), 1.0) for _ in clips]
+        results = [Transcript("", options.language, (), 1.0) for _ in clips]
         heard = [index for index, clip in enumerate(clips) if len(clip)]
         frames = [self._frames(len(clips[index])) for index in heard]
         for group in buckets(frames):
@@ -166,6 +159,21 @@ class CTranslate2Engine:
             for index, transcript in zip(indices, batch, strict=True):
                 results[index] = transcript
         return results
+
+    def detect_language(self, clip: Samples) -> str:
+        """The likeliest language of a clip of at most 30 s, as Whisper hears it: in a full window.
+
+        Raises:
+            ValueError: as `transcribe`.
+        """
+        import ctranslate2
+
+        _check(clip, 0)
+        if not self.description.multilingual or not len(clip):
+            return self.description.language
+        mel = log_mel(clip, self.description.n_mels, WINDOW_FRAMES)[np.newaxis]
+        ((best, *_),) = self._model.detect_language(ctranslate2.StorageView.from_array(mel))
+        return str(best[0]).strip("<|>")
 
     def _frames(self, samples: int) -> int:
         return mel_length(
@@ -181,7 +189,8 @@ class CTranslate2Engine:
 
         mels = np.stack([log_mel(clip, self.description.n_mels, frames) for clip in clips])
         encoded = self._model.encode(ctranslate2.StorageView.from_array(mels))
-        prompt = self._prompt(options.prompt)
+        start = self._start(options.language)
+        prompt = self._prompt(options.prompt, start)
         greedy = options.beam_size == 1
         results = self._model.generate(
             encoded,
@@ -195,7 +204,7 @@ class CTranslate2Engine:
         tokens = [[token for token in r.sequences_ids[0] if token < self._end] for r in results]
         aligned: list[Any] = [None] * len(clips)
         if options.word_times or not greedy:
-            aligned = self._align(encoded, clips, tokens)
+            aligned = self._align(encoded, start, clips, tokens)
         transcripts = []
         for clip, ids, result, alignment in zip(clips, tokens, results, aligned, strict=True):
             if greedy:
@@ -205,7 +214,7 @@ class CTranslate2Engine:
             words: tuple[Word, ...] = ()
             if options.word_times and alignment is not None:
                 words = place_words(
-                    split_words(ids, self._text, self.description.language),
+                    split_words(ids, self._text, options.language),
                     alignment.alignments,
                     np.exp(logprobs).tolist(),
                     self._text,
@@ -214,7 +223,7 @@ class CTranslate2Engine:
             transcripts.append(
                 Transcript(
                     text=self._text(ids).strip(),
-                    language=self.description.language,
+                    language=options.language,
                     token_logprobs=logprobs,
                     no_speech_probability=min(1.0, max(0.0, float(result.no_speech_prob))),
                     words=words,
@@ -222,22 +231,39 @@ class CTranslate2Engine:
             )
         return transcripts
 
-    def _align(self, encoded: Any, clips: Sequence[Samples], tokens: list[list[int]]) -> list[Any]:
+    def _align(
+        self, encoded: Any, start: list[int], clips: Sequence[Samples], tokens: list[list[int]]
+    ) -> list[Any]:
         """Align the texts that are not empty; None for the others."""
         aligned: list[Any] = [None] * len(tokens)
         if not any(tokens):
             return aligned
         # An empty text cannot be aligned; a batch must stay whole, so it borrows one token.
-        borrowed = [ids or [self._start[0]] for ids in tokens]
+        borrowed = [ids or start[:1] for ids in tokens]
         heard = [max(2, math.ceil(len(clip) / HOP)) for clip in clips]
-        found = self._model.align(encoded, self._start, borrowed, heard)
+        found = self._model.align(encoded, start, borrowed, heard)
         for index, alignment in enumerate(found):
             if tokens[index]:
                 aligned[index] = alignment
         return aligned
 
-    def _prompt(self, text: str) -> list[int]:
-        start = [*self._start, self._special("<|notimestamps|>")]
+    def _start(self, language: str) -> list[int]:
+        """The tokens that open a transcript in that language."""
+        start = [self._special("<|startoftranscript|>")]
+        if self.description.multilingual:
+            token = self._tokenizer.token_to_id(f"<|{language}|>")
+            if token is None:
+                raise UsageError(f"The model knows no language {language!r}; write a code like en.")
+            return [*start, int(token), self._special("<|transcribe|>")]
+        if language != "en":
+            raise UsageError(
+                f"The language is {language!r}, but the model of this engine knows English only. "
+                "Use a multilingual base model, such as whisper-base."
+            )
+        return start
+
+    def _prompt(self, text: str, start: list[int]) -> list[int]:
+        start = [*start, self._special("<|notimestamps|>")]
         if not text.strip():
             return start
         ids = self._tokenizer.encode(" " + text.strip(), add_special_tokens=False).ids
