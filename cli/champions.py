@@ -11,6 +11,8 @@ def champions(settings: Settings) -> list[str]:
     """Domains of the registry whose alias `champion` names a version."""
     from serving.registry import CHAMPION, Registry
 
+    if not settings.mlflow_database.is_file():
+        return []  # Asking would make an empty registry, which takes MLflow half a minute.
     registry = Registry(settings.mlflow_uri, settings.mlflow_artifacts)
     return [name for name in registry.domains() if registry.get_alias(name, CHAMPION)]
 

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import re
+
 from rich.console import Console
 from rich.table import Table
 
 from voiceforge.errors import UsageError
 from voiceforge.files import read_json
+from voiceforge.params import DOMAIN_NAME
 from voiceforge.settings import load_settings
 
 
 def checkout(version: str) -> None:
     """Restore a recorded version, NAME@HASH, to data/corpora/NAME."""
     from data.versions import checkout_version
-
     from lifecycle.workspace import domain_lock
 
     name, _, md5 = version.partition("@")
-    if not name or not md5:
+    if not re.fullmatch(DOMAIN_NAME, name) or not md5:
         raise UsageError(
             f"{version!r} is no corpus version. Write NAME@HASH, such as telephony-en@"
             "0123456789abcdef0123456789abcdef.dir; `voiceforge corpus list` lists them."

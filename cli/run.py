@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.progress import live_progress
-from voiceforge.errors import StageError
+from voiceforge.errors import StageError, UsageError
 from voiceforge.params import load_params
 from voiceforge.settings import PARAMS_FILE, Settings, load_settings
 
@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 def run_domains(domain: str | None, *, try_service: bool) -> None:
     """Run one domain, or every domain of params.yaml one after the other."""
     settings = load_settings()
-    domains = [domain] if domain else list(load_params(settings.project / PARAMS_FILE))
+    known = list(load_params(settings.project / PARAMS_FILE))
+    if not known:
+        raise UsageError(
+            f"{settings.project / PARAMS_FILE} has no domains. `voiceforge init DOMAIN --language "
+            "L --source FOLDER` adds one for your own recordings."
+        )
+    domains = known if domain is None else [domain]
     for name in domains:
         _run(settings, name)
         if try_service:

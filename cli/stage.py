@@ -8,10 +8,11 @@ from cli.progress import live_progress
 def run_stage(name: str, domain: str) -> None:
     """Run the stages of one group; see `lifecycle.stages.GROUPS`."""
     from lifecycle.progress import listening
-    from lifecycle.stages import run_group
+    from lifecycle.stages import check_group, run_group
     from lifecycle.workspace import domain_lock, open_workspace
     from pipelines.instance import prepare
 
+    check_group(name)
     workspace = open_workspace(domain)
     prepare(workspace.settings)
     with (

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lifecycle.workspace import Workspace
-from voiceforge.errors import UsageError
 
 if TYPE_CHECKING:
     from training.base_models import BaseModel
@@ -17,22 +16,16 @@ def base_model(workspace: Workspace) -> BaseModel:
     """Resolve the domain's base model; cheap when the cache holds it.
 
     Raises:
-        UsageError: the catalogue has none of that name, or it does not know the domain's language.
+        UsageError: the catalogue has none of that name.
         SourceError, IntegrityError: it cannot be had, or its cached copy is corrupt.
     """
     from training.base_models import resolve
 
     settings, domain = workspace.settings, workspace.domain
-    model = resolve(
+    return resolve(
         domain.base_model,
         cache=settings.cache,
         offline=settings.offline,
         timeout=settings.source_timeout,
         progress=lambda message: workspace.report(STAGE, 0, 0, message),
     )
-    if domain.language != "en" and not model.multilingual:
-        raise UsageError(
-            f"{domain.name} is in {domain.language!r}, and its base_model {model.name} knows "
-            "English only. Name a multilingual one in params.yaml, such as whisper-base."
-        )
-    return model

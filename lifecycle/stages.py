@@ -46,6 +46,12 @@ GROUPS: Mapping[str, tuple[Callable[[Workspace], object], ...]] = {
 }
 
 
+def check_group(group: str) -> None:
+    """Raise a UsageError where there is no such group."""
+    if group not in GROUPS:
+        raise UsageError(f"There is no stage {group!r}. There are: {', '.join(GROUPS)}.")
+
+
 def run_group(workspace: Workspace, group: str) -> None:
     """Run a group of stages; what is unchanged is found, not made.
 
@@ -53,8 +59,7 @@ def run_group(workspace: Workspace, group: str) -> None:
         UsageError: there is no such group.
         VoiceForgeError: a stage failed.
     """
-    if group not in GROUPS:
-        raise UsageError(f"There is no stage {group!r}. There are: {', '.join(GROUPS)}.")
+    check_group(group)
     for make in GROUPS[group]:
         make(workspace)
     write_results(workspace, group)

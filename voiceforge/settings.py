@@ -51,8 +51,12 @@ class Settings:
         return self.home / "dagster"
 
     @property
+    def mlflow_database(self) -> Path:
+        return self.home / "mlflow" / "mlflow.db"
+
+    @property
     def mlflow_uri(self) -> str:
-        return f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
+        return f"sqlite:///{self.mlflow_database}"
 
     @property
     def mlflow_artifacts(self) -> Path:
