@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import io
+import json
 import re
+import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
 
 from voiceforge.errors import UsageError
 from voiceforge.files import write_text
-from voiceforge.params import DOMAIN_NAME, load_params
+from voiceforge.params import DOMAIN_NAME, load_params, parse_params
 from voiceforge.settings import PARAMS_FILE, load_settings
 
 _ENGLISH, _MULTILINGUAL = "whisper-tiny.en", "whisper-base"
@@ -22,6 +24,7 @@ def add_domain(domain: str, language: str, source: Path, base_model: str | None)
     Raises:
         UsageError: a bad or taken name, or a folder that is not there or has no usable table.
     """
+    from data.catalogue import entry as base_model_entry
     from data.sources.base import Reach
     from data.sources.folder import Folder
     from voiceforge.params import FolderSource
@@ -36,6 +39,13 @@ def add_domain(domain: str, language: str, source: Path, base_model: str | None)
         raise UsageError(f"{path} already has a domain {domain!r}. Choose another name.")
     if not re.fullmatch(r"[a-z]{2,3}", language):
         raise UsageError(f"{language!r} is no ISO 639-1 language code, such as en or it.")
+    model = base_model or (_ENGLISH if language == "en" else _MULTILINGUAL)
+    base_model_entry(model)
+    if language != "en" and model.endswith(".en"):
+        raise UsageError(
+            f"{model} knows English only. For {language!r} name a multilingual base model, such as "
+            f"{_MULTILINGUAL}."
+        )
     folder = source.expanduser().resolve()
     params = FolderSource(kind="folder", path=str(folder), language=language)
     plan = Folder(params, settings.project).plan(Reach(settings.cache, True, 0.0))
@@ -45,18 +55,14 @@ def add_domain(domain: str, language: str, source: Path, base_model: str | None)
         folder = folder.relative_to(settings.project)
     entry: dict[str, object] = {
         "language": language,
-        "base_model": base_model or (_ENGLISH if language == "en" else _MULTILINGUAL),
+        "base_model": model,
         "sources": [{"kind": "folder", "path": str(folder), "language": language}],
     }
     if language != "en":
         entry["evaluation"] = {"normaliser": "whisper-basic"}
-    before = path.read_text()
-    write_text(path, _with_domain(before, domain, entry))
-    try:
-        load_params(path)
-    except UsageError:
-        write_text(path, before)
-        raise
+    text = with_domain(path.read_bytes().decode(), domain, entry)
+    parse_params(text, path)
+    write_text(path, text)
     Console(soft_wrap=True).print(
         f"Added {domain} to {path}: {len(plan.recordings)} recordings in {source}, "
         f"{len(plan.rejects)} rows that will be in quarantine.\n"
@@ -65,16 +71,46 @@ def add_domain(domain: str, language: str, source: Path, base_model: str | None)
     )
 
 
-def _with_domain(text: str, domain: str, entry: dict[str, object]) -> str:
-    from ruamel.yaml import YAML
+def with_domain(text: str, domain: str, entry: Mapping[str, object]) -> str:
+    """The text of a params.yaml with one more domain; every other byte stays as it is.
 
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 120
-    content = yaml.load(text)
-    if content.get("domains") is None:
-        content["domains"] = {}
-    content["domains"][domain] = entry
-    written = io.StringIO()
-    yaml.dump(content, written)
-    return written.getvalue()
+    Args:
+        text: YAML that `parse_params` accepts.
+    """
+    import yaml
+
+    line = "\r\n" if "\r\n" in text else "\n"
+    root = yaml.compose(text, yaml.SafeLoader)
+    keys = root.value if isinstance(root, yaml.MappingNode) else []
+    at = next((index for index, (key, _) in enumerate(keys) if key.value == "domains"), None)
+    if at is None:
+        block = _block({"domains": {domain: entry}}, 0, line)
+        return _ended(text, line) + block
+    value = keys[at][1]
+    if not value.value or not isinstance(value, yaml.MappingNode):  # `domains:` or `domains: {}`
+        before, after = text[: value.start_mark.index], text[value.end_mark.index :]
+        return f"{before.rstrip(' ')}{line}{_block({domain: entry}, 2, line).rstrip()}{after}"
+    if value.flow_style:
+        end = value.end_mark.index - 1
+        comma = "" if text[:end].rstrip().endswith(",") else ", "
+        return f"{text[:end]}{comma}{json.dumps({domain: entry})[1:-1]}{text[end:]}"
+    block = _block({domain: entry}, value.value[0][0].start_mark.column, line)
+    if at + 1 == len(keys):
+        return f"{_ended(text, line)}{line}{block}"
+    # Before the next key and the comments that stand above it.
+    head = text[: keys[at + 1][0].start_mark.index].splitlines(keepends=True)
+    while head and (head[-1].startswith("#") or not head[-1].strip()):
+        head.pop()
+    start = len("".join(head))
+    return f"{text[:start]}{line}{block}{text[start:]}"
+
+
+def _block(content: Mapping[str, object], indent: int, line: str) -> str:
+    import yaml
+
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=1000)
+    return textwrap.indent(text, " " * indent).replace("\n", line)
+
+
+def _ended(text: str, line: str) -> str:
+    return text if not text or text.endswith("\n") else text + line

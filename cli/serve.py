@@ -16,13 +16,14 @@ from voiceforge.settings import load_settings
 def serve_forever(domain: str | None, model: str | None, port: int) -> None:
     """Start the service, print its address, and end it on Ctrl-C."""
     from pipelines.instance import environment, prepare
-    from serving.launch import start_service
+    from serving.launch import check_port, start_service
 
     settings, console = load_settings(), Console(soft_wrap=True)
     if model is not None and domain is not None:
         raise UsageError("Name a domain or a model, not both.")
     if model is not None and not (Path(model) / "engine.json").is_file():
         raise UsageError(f"--model is {model!r}, which is no folder with an engine.json.")
+    check_port(port)
     prepare(settings)
     environ = environment(settings)
     if model is not None:

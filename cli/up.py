@@ -48,11 +48,12 @@ def start_all(dagster_port: int, mlflow_port: int, service_port: int, domain: st
     from serving.launch import check_port
 
     settings, console = load_settings(), Console(soft_wrap=True)
+    options = ("--dagster-port", "--mlflow-port", "--service-port")
     ports = (dagster_port, mlflow_port, service_port)
     if len(set(ports)) < len(ports):
         raise UsageError(f"The three ports must differ; they are {', '.join(map(str, ports))}.")
-    for port in ports:
-        check_port(port)
+    for port, option in zip(ports, options, strict=True):
+        check_port(port, option)
     open_instance(settings).dispose()
     served = _domain(settings, domain)
     environ = {**os.environ, **environment(settings)}

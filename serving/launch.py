@@ -144,8 +144,8 @@ def start_service(
     return service
 
 
-def check_port(port: int) -> None:
-    """Raise a UsageError where something already listens on the port."""
+def check_port(port: int, option: str = "--port") -> None:
+    """Raise a UsageError where something already listens on the port that `option` chose."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -153,7 +153,7 @@ def check_port(port: int) -> None:
         except OSError as error:
             raise UsageError(
                 f"The port {port} cannot be used ({error.strerror}). End the program that listens "
-                "on it, or choose another one with --port."
+                f"on it, or choose another one with {option}."
             ) from error
 
 
