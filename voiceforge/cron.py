@@ -33,7 +33,7 @@ def cron_problem(line: str) -> str:
             return f"{part!r} is no {name} ({low} to {high}, lists, ranges and steps of them)"
         values.append(chosen)
     _, _, days, months, _ = values
-    if parts[4] == "*" and min(days) > max(_LONGEST[month] for month in months):
+    if min(days) > max(_LONGEST[month] for month in months):
         return f"no month {parts[3]} has a day {parts[2]}, so that it never fires"
     return ""
 

@@ -268,7 +268,7 @@ def _problem(name: str, detail: Any) -> str:
         allowed = _allowed(detail["loc"])
         return f"unknown key {key} (value {detail['input']!r}). Allowed here: {allowed}"
     if detail["type"] == "missing":
-        return f"the key {key} is missing"
+        return f"{key} is missing"
     message = str(detail["msg"]).removeprefix("Value error, ")
     return f"{key} is {detail['input']!r}: {message[0].lower()}{message[1:]}"
 

@@ -1,0 +1,202 @@
+"""params.yaml: overlays, and errors that name the key, the value and what is allowed."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voiceforge.errors import UsageError
+from voiceforge.params import domain_params, load_params, parse_params
+
+
+@pytest.fixture(scope="module")
+def shipped(project: Path) -> dict[str, Any]:
+    content = yaml.safe_load((project / "params.yaml").read_text())
+    assert isinstance(content, dict)
+    return content
+
+
+def changed(shipped: dict[str, Any], path: str, value: Any) -> str:
+    """The shipped file with one key of telephony-en set."""
+    content = copy.deepcopy(shipped)
+    *way, last = ["domains", "telephony-en", *path.split(".")]
+    place: Any = content
+    for step in way:
+        place = place[int(step)] if isinstance(place, list) else place.setdefault(step, {})
+    place[last] = value
+    return yaml.safe_dump(content, sort_keys=False)
+
+
+def test_a_domain_is_the_defaults_under_its_own_keys(shipped: dict[str, Any]) -> None:
+    params = parse_params(changed(shipped, "training.steps", 7), Path("p"))
+    assert list(params) == ["telephony-en", "telephony-it"]
+    english, italian = params.values()
+    assert english.training.steps == 7
+    assert english.training.rank == shipped["defaults"]["training"]["rank"]
+    assert italian.training.steps == shipped["defaults"]["training"]["steps"]
+    assert (italian.evaluation.normaliser, english.evaluation.normaliser) == (
+        "whisper-basic",
+        "whisper-english",
+    )
+
+
+def test_a_list_replaces_and_a_null_keeps_the_default(shipped: dict[str, Any]) -> None:
+    text = changed(shipped, "training.targets", ["fc1"])
+    assert parse_params(text, Path("p"))["telephony-en"].training.targets == ("fc1",)
+    text = changed(shipped, "training.targets", None)
+    default = tuple(shipped["defaults"]["training"]["targets"])
+    assert parse_params(text, Path("p"))["telephony-en"].training.targets == default
+
+
+BAD: list[tuple[str, Any, str]] = [
+    ("base_model", 3, "base_model is 3: "),
+    ("language", "English", "language is 'English': "),
+    ("sources", [], "sources is "),
+    ("sources.0.kind", "tape", "sources.0 is "),
+    ("sources.0.language", "de", "sources.0.language is 'de': input should be 'en', 'es', 'fr'"),
+    ("sources.1.accents", [], "sources.1.accents is "),
+    ("sources.1.voices.dev", ["m1"], "the voice m1 is named twice"),
+    ("splits.train", 0.9, "train + dev + test is 1.4, and must be 1"),
+    ("splits.train", -0.1, "splits.train is -0.1: input should be greater than or equal to 0"),
+    ("splits.seed", "x", "splits.seed is 'x': input should be a valid integer"),
+    ("training.steps", 0, "training.steps is 0: input should be greater than or equal to 1"),
+    ("training.steps", 1.5, "training.steps is 1.5: "),
+    ("training.learning_rate", 0, "training.learning_rate is 0: input should be greater than 0"),
+    ("training.learning_rate", float("nan"), "training.learning_rate is nan: "),
+    ("training.dropout", 1.0, "training.dropout is 1.0: input should be less than 1"),
+    ("training.trailing_silence", [2, 1], "must be [least, most] seconds"),
+    ("training.trailing_silence", [1], "training.trailing_silence.1 is missing"),
+    ("engine.precision", "int4", "engine.precision is 'int4': input should be 'int8', "),
+    ("engine.kind", "onnx", "engine.kind is 'onnx': input should be 'ctranslate2'"),
+    ("evaluation.confidence", 95, "evaluation.confidence is 95: input should be less than 1"),
+    ("evaluation.resamples", 10, "evaluation.resamples is 10: "),
+    ("gates.human.kind", "better", "gates.human.kind is 'better': "),
+    ("gates.overall.margin", 1.0, "gates.overall is "),
+    ("quarantine_limit", 2, "quarantine_limit is 2: input should be less than or equal to 1"),
+    ("schedule", "0 3 * *", "schedule is '0 3 * *': it has 4 fields, and must have five"),
+    ("schedule", "0 25 * * 1", "schedule is '0 25 * * 1': '25' is no hour (0 to 23"),
+    ("schedule", 5, "schedule is 5: "),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "words"), BAD)
+def test_a_bad_value_is_named_with_what_is_allowed(
+    shipped: dict[str, Any], path: str, value: Any, words: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_params(changed(shipped, path, value), Path("here/params.yaml"))
+    message = str(caught.value)
+    assert message.startswith("here/params.yaml: telephony-en.")
+    assert words in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("path", "siblings"),
+    [
+        ("lerning_rate", "base_model, sources, splits, training"),
+        ("training.lerning_rate", "batch_size, learning_rate, warmup"),
+        ("gates.human.slack", "kind, margin"),
+        ("sources.0.voice", "kind, language"),
+        ("sources.1.voices.eval", "train, dev, test"),
+        ("sources.1.clips_per_accent.test", "train, dev"),
+        ("name", "The name is the key itself"),
+    ],
+)
+def test_an_unknown_key_is_named_with_the_known_ones(
+    shipped: dict[str, Any], path: str, siblings: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_params(changed(shipped, path, 1), Path("p"))
+    assert f"unknown key {'domains.' if path == 'name' else ''}telephony-en.{path}" in str(
+        caught.value
+    )
+    assert siblings in str(caught.value)
+
+
+def test_a_superiority_gate_takes_no_margin(shipped: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=r"telephony-en\.gates\.overall .* has no margin"):
+        parse_params(changed(shipped, "gates.overall.margin", 0.5), Path("p"))
+    gate = {"kind": "non-inferiority", "margin": 0.5}
+    params = parse_params(changed(shipped, "gates.overall", gate), Path("p"))
+    assert params["telephony-en"].gates.overall.margin == 0.5
+
+
+def test_a_missing_key_is_named(shipped: dict[str, Any]) -> None:
+    content = copy.deepcopy(shipped)
+    del content["defaults"]["training"]["rank"]
+    with pytest.raises(UsageError, match=r"telephony-en\.training\.rank is missing"):
+        parse_params(yaml.safe_dump(content), Path("p"))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: [1", "is not valid YAML"),
+        ("- 1", "must hold the keys 'defaults' and 'domains'"),
+        ("", "must hold the keys"),
+        ("domain: {}", "unknown key 'domain'. Allowed here: defaults, domains."),
+        ("domains: [a]", "domains is ['a']. It must be a mapping."),
+        ("defaults: 3", "defaults is 3. It must be a mapping."),
+        ("domains: {a: 3}", "domains.a is 3. It must be a mapping."),
+    ],
+)
+def test_a_file_that_is_no_params_file_is_refused(text: str, words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_params(text, Path("p"))
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["Upper", "a_b", "-a", "a/b", "", "a" * 64])
+def test_a_bad_name_is_refused(shipped: dict[str, Any], name: str) -> None:
+    content = {**shipped, "domains": {name: shipped["domains"]["telephony-en"]}}
+    with pytest.raises(UsageError, match="name"):
+        parse_params(yaml.safe_dump(content), Path("p"))
+
+
+def test_a_name_that_yaml_reads_as_a_number_is_its_text(shipped: dict[str, Any]) -> None:
+    content = {**shipped, "domains": {7: shipped["domains"]["telephony-en"]}}
+    (params,) = parse_params(yaml.safe_dump(content), Path("p")).items()
+    assert params[0] == params[1].name == "7"
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is missing"):
+        load_params(tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(UsageError, match="cannot be read"):
+        load_params(tmp_path / "params.yaml")
+    with pytest.raises(UsageError, match="cannot be read"):
+        load_params(tmp_path)
+
+
+def test_an_unknown_domain_is_named_with_the_known_ones(project: Path) -> None:
+    with pytest.raises(UsageError, match=r"'telefony'.*telephony-en, telephony-it.*init telefony"):
+        domain_params(project / "params.yaml", "telefony")
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+        ),
+        max_leaves=8,
+    ),
+    st.sampled_from(sorted({path for path, _, _ in BAD})),
+)
+def test_no_value_of_any_key_is_more_than_a_usage_error(
+    shipped: dict[str, Any], value: Any, path: str
+) -> None:
+    try:
+        params = parse_params(changed(shipped, path, value), Path("p"))
+    except UsageError as error:
+        assert str(error).startswith("p: ") or "is not valid YAML" in str(error)
+    else:
+        assert params["telephony-en"].name == "telephony-en"
