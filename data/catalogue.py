@@ -382,7 +382,7 @@ _ENTRIES = (
     _prompts(
         "it",
         "it_IT_m_Carlo",
-        "CC-BY-SA-3.0",
+        "CC-BY-3.0",
         identity="c14fd54327eeca175150f2c24dc8922bc92151efe78f5d3f96ff46acdf4212c0",
         transcript="3884d9457e12f21caa018c18f0d587df5d53ebea14b673d8453a134c5941ab3b",
         audio="46b4cf7afc508a5fcfc051b7ea233251c0d195dd4ef83cc4b7facb4c6429b016",

@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,8 @@ class Artifact:
         inputs: name -> sha256 of what it was made from.
         parameters: the parameters it was made from.
         summary: plain figures for people (Dagster metadata, `dvc metrics`).
-        seconds: wall time of making it.
+        seconds: wall time of making it, 0 where the last run did not make or find it. It is kept
+            beside the manifest, so that equal artifacts are equal byte for byte.
         reused: True when it was found rather than made.
     """
 
@@ -106,12 +107,22 @@ class ArtifactStore:
         found = self._find(path, question.key)
         if found is None:
             found = self._build(question, build, path)
-        self._point(found, pointer or question.stage)
-        return found
+        return self.keep(pointer or question.stage, found)
 
-    def keep(self, name: str, artifact: Artifact) -> None:
+    def keep(self, name: str, artifact: Artifact) -> Artifact:
         """Make an artifact that exists the one that `current` finds under `name`."""
-        self._point(artifact, name)
+        pointer = self._pointer(artifact.domain, name)
+        known = read_json(pointer) if pointer.is_file() else {}
+        if artifact.reused and known.get("sha256") == artifact.sha256:
+            artifact = replace(artifact, seconds=known["seconds"])
+        content = {
+            "path": os.path.relpath(artifact.path, self.root.parent),
+            "sha256": artifact.sha256,
+            "seconds": artifact.seconds,
+        }
+        if known != content:
+            write_json(pointer, content)
+        return artifact
 
     def load(self, path: Path) -> Artifact:
         """Read an artifact's manifest (its files are not hashed again)."""
@@ -125,7 +136,7 @@ class ArtifactStore:
             inputs=fields["inputs"],
             parameters=fields["parameters"],
             summary=fields["summary"],
-            seconds=fields["seconds"],
+            seconds=0.0,
             reused=True,
         )
 
@@ -137,9 +148,10 @@ class ArtifactStore:
         """
         pointer = self._pointer(domain, stage)
         if pointer.is_file():
-            path = Path(self.root.parent / read_json(pointer)["path"])
+            known = read_json(pointer)
+            path = Path(self.root.parent / known["path"])
             if (path / MANIFEST).is_file():
-                return self.load(path)
+                return replace(self.load(path), seconds=known["seconds"])
         raise StageError(
             f"The stage '{stage}' of {domain} has left no artifact yet. Run it first: "
             f"`voiceforge run --domain {domain}` runs every stage that is missing."
@@ -188,23 +200,13 @@ class ArtifactStore:
                     "inputs": dict(question.inputs),
                     "parameters": dict(question.parameters),
                     "summary": dict(summary),
-                    "seconds": round(time.monotonic() - started, 3),
                     "files": files,
                     "sizes": {name: (folder / name).stat().st_size for name in files},
                 },
             )
         shutil.rmtree(workspace, ignore_errors=True)
-        made = self.load(path)
-        return Artifact(**{**made.__dict__, "reused": False})
-
-    def _point(self, artifact: Artifact, name: str) -> None:
-        pointer = self._pointer(artifact.domain, name)
-        content = {
-            "path": os.path.relpath(artifact.path, self.root.parent),
-            "sha256": artifact.sha256,
-        }
-        if not pointer.is_file() or read_json(pointer) != content:
-            write_json(pointer, content)
+        seconds = round(time.monotonic() - started, 3)
+        return replace(self.load(path), seconds=seconds, reused=False)
 
     def _pointer(self, domain: str, name: str) -> Path:
         return self.root / domain / "current" / f"{name}.json"

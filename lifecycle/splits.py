@@ -47,7 +47,9 @@ def split_problems(workspace: Workspace) -> list[str]:
     """What is wrong with the splits, empty when nothing is: leaks and empty splits."""
     from data.splits import check_splits
 
-    return list(check_splits(read_splits(workspace)))
+    return check_splits(
+        read_splits(workspace), workspace.domain.splits, _declared_speakers(workspace)
+    )
 
 
 def _declared_speakers(workspace: Workspace) -> dict[str, Any]:

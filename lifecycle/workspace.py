@@ -60,9 +60,9 @@ class Workspace:
 
     def keep(self, stage: str, artifact: Artifact) -> Artifact:
         """Go on with an artifact that exists."""
-        self.store.keep(stage, artifact)
+        kept = self.store.keep(stage, artifact)
         publish(Progress(self.domain.name, stage, 1, 1, "", {}, "unchanged"))
-        return artifact
+        return kept
 
     def report(self, stage: str, done: int, total: int, message: str = "", **values: float) -> None:
         """Publish how far a stage is."""
