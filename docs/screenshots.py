@@ -1,0 +1,140 @@
+"""Pictures for the documentation, from a running `voiceforge up`: `python docs/screenshots.py`.
+
+Writes dagster-assets.png, dagster-run.png, mlflow-version.png, report.png and certificate.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+_SIZE = {"width": 1400, "height": 900}
+_PATIENCE = 120_000
+_STAGES = 15
+_ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking",
+              "--disable-component-update", "--no-first-run")  # fmt: skip
+
+
+@contextmanager
+def browser_page() -> Iterator[Page]:
+    """A page of Debian's Chromium, 1400 x 900.
+
+    Raises:
+        RuntimeError: there is no Chromium; `make browser` installs it.
+    """
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        raise RuntimeError("There is no chromium. `make browser` installs it.")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=_ARGUMENTS)
+        try:
+            page = browser.new_page(viewport=_SIZE)
+            page.set_default_timeout(_PATIENCE)
+            yield page
+        finally:
+            browser.close()
+
+
+def open_asset_graph(page: Page, dagster: str) -> None:
+    """Dagster's graph of the lifecycle, laid out and fitted to the window."""
+    page.goto(f"{dagster}/asset-groups/~/lineage?expanded=*")
+    page.wait_for_load_state("load")
+    nodes = page.locator("svg foreignObject")
+    page.wait_for_function(
+        "least => document.querySelectorAll('svg foreignObject').length >= least", arg=_STAGES
+    )
+    nodes.first.wait_for()
+    _settle(page)
+
+
+def open_run(page: Page, dagster: str) -> None:
+    """Dagster's page of the newest run."""
+    query = "{ runsOrError(limit: 1) { ... on Runs { results { runId } } } }"
+    answer = httpx.post(f"{dagster}/graphql", json={"query": query}, timeout=60.0).json()
+    run = answer["data"]["runsOrError"]["results"][0]["runId"]
+    page.goto(f"{dagster}/runs/{run}")
+    page.get_by_text("STEP_SUCCESS").first.wait_for()
+    _settle(page)
+
+
+def open_version(page: Page, mlflow: str, domain: str, version: str) -> None:
+    """MLflow's page of a model version."""
+    page.goto(f"{mlflow}/#/models/{domain}/versions/{version}")
+    page.get_by_text("engine_sha256").first.wait_for()
+    _settle(page)
+
+
+def open_report(page: Page, report: Path, section: str = "") -> None:
+    """The report of a certificate, from its top or from one of its sections."""
+    page.goto(report.as_uri())
+    if section:
+        page.locator(f"#{section}").evaluate("node => node.scrollIntoView()")
+    _settle(page)
+
+
+def take_all(
+    page: Page, project: Path, domain: str, dagster: str, mlflow: str, folder: Path
+) -> list[Path]:
+    """Take every picture; returns their paths."""
+    home = project / "var"
+    current = home / "artifacts" / domain / "current"
+    pointers = {path.stem: json.loads(path.read_text()) for path in current.glob("*.json")}
+    stage = {name: Path(os.path.normpath(home / p["path"])) for name, p in pointers.items()}
+    report = stage["certificate"] / "report.html"
+    version = json.loads((stage["model_version"] / "version.json").read_text())["version"]
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures: dict[str, Callable[[], None]] = {
+        "dagster-assets": lambda: open_asset_graph(page, dagster),
+        "dagster-run": lambda: open_run(page, dagster),
+        "mlflow-version": lambda: open_version(page, mlflow, domain, version),
+        "report": lambda: open_report(page, report),
+        "certificate": lambda: open_report(page, report, "certificate"),
+    }
+    written = []
+    for name, show in pictures.items():
+        show()
+        written.append(folder / f"{name}.png")
+        page.screenshot(path=written[-1])
+    return written
+
+
+def _settle(page: Page) -> None:
+    """Wait until the picture stays the same: layouts, fonts and animations have come to rest."""
+    before = b""
+    for _ in range(60):
+        page.wait_for_timeout(1000)
+        now = page.screenshot()
+        if now == before:
+            return
+        before = now
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--project", type=Path, default=Path())
+    parser.add_argument("--domain", default="telephony-en")
+    parser.add_argument("--dagster", default="http://127.0.0.1:3000")
+    parser.add_argument("--mlflow", default="http://127.0.0.1:5000")
+    parser.add_argument("--out", type=Path, default=Path("docs/images"))
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    given = _arguments()
+    with browser_page() as opened:
+        take_all(
+            opened, given.project.resolve(), given.domain, given.dagster, given.mlflow, given.out
+        )
