@@ -24,12 +24,12 @@ def serve_forever(domain: str | None, model: str | None, port: int) -> None:
     if model is not None and not (Path(model) / "engine.json").is_file():
         raise UsageError(f"--model is {model!r}, which is no folder with an engine.json.")
     check_port(port)
-    prepare(settings)
     environ = environment(settings)
     if model is not None:
         environ["VOICEFORGE_MODEL"] = str(Path(model).resolve())
     else:
         domain = environ["VOICEFORGE_DOMAIN"] = served_domain(settings, domain)
+    prepare(settings)
     with start_service(port, environ, settings.home / "logs" / "service.log") as service:
         console.print(f"Serving {model or domain} at {service.url}. Ctrl-C ends it.")
         with contextlib.suppress(KeyboardInterrupt):

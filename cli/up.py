@@ -54,8 +54,8 @@ def start_all(dagster_port: int, mlflow_port: int, service_port: int, domain: st
         raise UsageError(f"The three ports must differ; they are {', '.join(map(str, ports))}.")
     for port, option in zip(ports, options, strict=True):
         check_port(port, option)
-    open_instance(settings).dispose()
     served = _domain(settings, domain)
+    open_instance(settings).dispose()
     environ = {**os.environ, **environment(settings)}
     if served:
         environ["VOICEFORGE_DOMAIN"] = served
