@@ -114,7 +114,7 @@ class ArtifactStore:
         pointer = self._pointer(artifact.domain, name)
         known = read_json(pointer) if pointer.is_file() else {}
         if artifact.reused and known.get("sha256") == artifact.sha256:
-            artifact = replace(artifact, seconds=known["seconds"])
+            artifact = replace(artifact, seconds=known.get("seconds", 0.0))
         content = {
             "path": os.path.relpath(artifact.path, self.root.parent),
             "sha256": artifact.sha256,
@@ -151,7 +151,7 @@ class ArtifactStore:
             known = read_json(pointer)
             path = Path(self.root.parent / known["path"])
             if (path / MANIFEST).is_file():
-                return replace(self.load(path), seconds=known["seconds"])
+                return replace(self.load(path), seconds=known.get("seconds", 0.0))
         raise StageError(
             f"The stage '{stage}' of {domain} has left no artifact yet. Run it first: "
             f"`voiceforge run --domain {domain}` runs every stage that is missing."

@@ -146,7 +146,10 @@ def storage_errors(path: Path) -> Iterator[None]:
 def as_storage_error(error: BaseException) -> StorageError | None:
     """The `StorageError` behind any error that a library made of the disk's own; None otherwise."""
     seen: BaseException | None = error
-    while seen is not None:
+    visited: set[int] = set()
+    # Frameworks that raise a caught error again can close the chain to a ring.
+    while seen is not None and id(seen) not in visited:
+        visited.add(id(seen))
         if isinstance(seen, StorageError):
             return seen
         if isinstance(seen, OSError) and (known := _storage_error(seen, None)) is not None:

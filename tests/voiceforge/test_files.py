@@ -221,3 +221,9 @@ def test_a_library_s_words_for_a_full_disk_are_understood() -> None:
         assert say in str(known)
     assert as_storage_error(chained("something else")) is None
     assert as_storage_error(OSError(errno.ENOENT, "No such file", "x")) is None
+
+
+def test_a_ring_of_causes_ends() -> None:
+    first, second = KeyError("first"), ValueError("second")
+    first.__context__, second.__context__ = second, first
+    assert as_storage_error(first) is None
