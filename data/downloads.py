@@ -202,9 +202,9 @@ def _run(command: list[str], folder: Path, work: Path, timeout: float, say: Say)
     patience = max(_LEAST_PATIENCE, 3.0 * timeout, _pip_timeout(os.environ))
     temporary = work / "tmp"
     temporary.mkdir(exist_ok=True)
-    log = work / "client.log"
     name = "pip" if "pip" in command else command[0]
-    with log.open("wb") as output:
+    # In memory: on a full disk a log would be cut where it says that the disk is full.
+    with os.fdopen(os.memfd_create("log"), "w+b") as output:
         client = subprocess.Popen(
             command,
             cwd=folder,
@@ -217,7 +217,7 @@ def _run(command: list[str], folder: Path, work: Path, timeout: float, say: Say)
         try:
             size, since, told = 0, time.monotonic(), time.monotonic()
             while not _ended(client):
-                grown = _bytes_below(work)
+                grown = _bytes_below(work) + os.fstat(output.fileno()).st_size
                 if grown != size:
                     size, since = grown, time.monotonic()
                 if time.monotonic() - since > patience:
@@ -229,8 +229,9 @@ def _run(command: list[str], folder: Path, work: Path, timeout: float, say: Say)
             if client.poll() is None:
                 os.killpg(client.pid, signal.SIGKILL)
                 client.wait()
+        output.seek(0)
+        text = output.read().decode(errors="replace")
     if client.returncode:
-        text = log.read_text(errors="replace")
         if "No space left on device" in text or "enough free space" in text:
             raise OSError(errno.ENOSPC, "No space left on device", str(folder))
         raise Unavailable(f"{name} failed: {_last_words(text.splitlines())}")
