@@ -1,0 +1,139 @@
+"""Certificate and promotion on the real registry: the alias follows certificates, nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lifecycle.certificate import STAGE as CERTIFICATE
+from lifecycle.certificate import make_certificate
+from lifecycle.model_version import make_model_version
+from lifecycle.promotion import make_promotion
+from serving.registry import CHALLENGER, CHAMPION
+from voiceforge.errors import IntegrityError, StageError
+from voiceforge.files import read_json, write_json
+
+DOMAIN = "telephony-en"
+
+
+def decide(world: Any, name: str, wrong: int) -> Any:
+    world.train(name, wrong)
+    make_model_version(world.workspace)
+    return make_certificate(world.workspace)
+
+
+def champion(world: Any) -> str | None:
+    found: str | None = world.registry.get_alias(DOMAIN, CHAMPION)
+    return found
+
+
+def test_the_first_model_is_compared_with_the_base_and_promoted_once(world: Any) -> None:
+    decided = decide(world, "first", 1)
+    assert (decided.summary["verdict"], decided.summary["reference"]) == ("promote", "")
+    assert {gate["against"] for gate in decided.summary["gates"]} == {"base model", ""}
+    assert champion(world) is None
+    promoted = make_promotion(world.workspace)
+    assert promoted.summary["promoted"]
+    assert (promoted.summary["before"], promoted.summary["champion"]) == ("", "1")
+    assert champion(world) == "1" == world.registry.get_alias(DOMAIN, CHALLENGER)
+    # Nothing changed: the same certificate is kept, and nothing is made again.
+    kept = decide(world, "first", 1)
+    assert (kept.sha256, kept.reused) == (decided.sha256, True)
+    assert make_promotion(world.workspace).reused
+    assert [item.key for item in world.workspace.store.history(DOMAIN, CERTIFICATE)] == [
+        decided.key
+    ]
+
+
+def test_a_worse_model_is_rejected_and_the_champion_stays(world: Any) -> None:
+    decide(world, "first", 1)
+    make_promotion(world.workspace)
+    decided = decide(world, "worse", 6)
+    assert (decided.summary["verdict"], decided.summary["reference"]) == ("reject", "1")
+    assert {gate["against"] for gate in decided.summary["gates"]} == {"champion", "base model", ""}
+    promoted = make_promotion(world.workspace)
+    assert (promoted.summary["promoted"], promoted.summary["champion"]) == (False, "1")
+    assert champion(world) == "1"
+    assert world.registry.get_alias(DOMAIN, CHALLENGER) == "2"
+    # The first model again: it is the challenger again, and its own certificate counts again.
+    decided = decide(world, "first", 1)
+    assert (decided.summary["version"], decided.summary["verdict"]) == ("1", "promote")
+    assert world.registry.get_alias(DOMAIN, CHALLENGER) == "1"
+
+
+def test_a_better_model_is_promoted_and_uses_of_the_test_set_are_counted(world: Any) -> None:
+    first = decide(world, "first", 5)
+    make_promotion(world.workspace)
+    second = decide(world, "better", 1)
+    make_promotion(world.workspace)
+    assert second.summary["verdict"] == "promote"
+    assert champion(world) == "2"
+    uses = [item.summary["uses_of_test_set"] for item in (first, second)]
+    assert uses == [1, 2]
+
+
+def test_an_alias_moved_by_hand_is_what_the_next_certificate_compares_with(world: Any) -> None:
+    decide(world, "first", 1)
+    make_promotion(world.workspace)
+    decide(world, "worse", 6)
+    make_promotion(world.workspace)
+    world.registry.set_alias(DOMAIN, CHAMPION, "2")
+    decided = decide(world, "first", 1)
+    assert (decided.summary["reference"], decided.summary["verdict"]) == ("2", "promote")
+    assert make_promotion(world.workspace).summary["before"] == "2"
+    assert champion(world) == "1"
+    # Moved once more, the same question has its answer already, and the alias still follows.
+    world.registry.set_alias(DOMAIN, CHAMPION, "2")
+    assert decide(world, "first", 1).reused
+    make_promotion(world.workspace)
+    assert champion(world) == "1"
+
+
+def test_the_latest_certificate_of_a_champion_is_one_that_promotes(world: Any) -> None:
+    """An alias moved away and back must not leave the champion with a rejection attached."""
+    decide(world, "first", 1)
+    make_promotion(world.workspace)
+    decide(world, "same", 1)
+    make_promotion(world.workspace)
+    world.registry.set_alias(DOMAIN, CHAMPION, "2")
+    assert decide(world, "first", 1).summary["verdict"] != "promote"
+    world.registry.set_alias(DOMAIN, CHAMPION, "1")
+    decided = decide(world, "first", 1)
+    latest = world.registry.latest_certificate(DOMAIN, "1")
+    assert latest is not None
+    assert read_json(latest / "certificate.json")["verdict"] == "promote"
+    assert decided.summary["reference"] == ""
+
+
+def test_a_certificate_against_an_older_champion_promotes_nothing(world: Any) -> None:
+    decide(world, "first", 5)
+    make_promotion(world.workspace)
+    decide(world, "other", 6)
+    better = decide(world, "better", 1)
+    assert better.summary["reference"] == "1"
+    world.registry.set_alias(DOMAIN, CHAMPION, "2")
+    with pytest.raises(StageError, match=r"compares with version 1, but the champion .* version 2"):
+        make_promotion(world.workspace)
+    assert champion(world) == "2"
+
+
+def test_a_certificate_that_was_edited_promotes_nothing(world: Any) -> None:
+    decided = decide(world, "worse", 9)
+    fields = read_json(decided.path / "certificate.json")
+    fields["verdict"] = "promote"
+    write_json(decided.path / "certificate.json", fields)
+    manifest = read_json(decided.path / "manifest.json")
+    manifest["summary"]["verdict"] = "promote"
+    write_json(decided.path / "manifest.json", manifest)
+    with pytest.raises(IntegrityError, match="its own gates do not"):
+        make_promotion(world.workspace)
+    assert champion(world) is None
+
+
+def test_a_version_that_the_registry_lost_is_said(world: Any, empty_registry: Path) -> None:
+    decide(world, "first", 1)
+    world.settings.mlflow_database.write_bytes(empty_registry.read_bytes())
+    with pytest.raises(StageError, match=r"which the registry .* does not have"):
+        make_model_version(world.workspace)
