@@ -1,8 +1,8 @@
-"""Dagster's scheduler with a clock of its own: `python clock.py [--on SCHEDULE] TIME`.
+"""Dagster's scheduler with a clock of its own: `python clock.py [--on SCHEDULE] TIME OUT`.
 
 Runs one iteration of the scheduler as if it were TIME (ISO 8601), then the run queue in real time
-until every run that it launched has ended. Prints every run of the schedules as JSON. Each start is
-a scheduler that was started anew: what it knows of earlier ticks is in the instance's storage.
+until every run that it launched has ended. Writes every run of the schedules to OUT as JSON. Each
+start is a scheduler started anew: what it knows of earlier ticks is in the instance's storage.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import argparse
 import datetime
 import json
 import logging
-import sys
 import time
+from pathlib import Path
 
 import dagster as dg
 from dagster._core.test_utils import create_test_daemon_workspace_context, freeze_time
@@ -70,5 +70,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--on", action="append", default=[])
     parser.add_argument("time", type=datetime.datetime.fromisoformat)
+    parser.add_argument("out", type=Path)
     given = parser.parse_args()
-    json.dump(main(given.time, given.on), sys.stdout)
+    given.out.write_text(json.dumps(main(given.time, given.on)))

@@ -47,8 +47,8 @@ def test_the_weekly_schedule_fires_once_for_its_domain(project: Project, measure
 
 
 def _scheduler(project: Project, when: str, *options: str) -> list[dict[str, str]]:
-    environ = {"VOICEFORGE_PROJECT": str(project.path)}
-    said = project.tool("env", *[f"{k}={v}" for k, v in environ.items()],
-                        sys.executable, _CLOCK, *options, when)  # fmt: skip
-    runs: list[dict[str, str]] = json.loads(said.splitlines()[-1])
+    out = project.path / "runs.json"
+    out.unlink(missing_ok=True)
+    project.tool(sys.executable, _CLOCK, *options, when, str(out))
+    runs: list[dict[str, str]] = json.loads(out.read_text())
     return runs
