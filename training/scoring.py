@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from data.audio import read_flac
-from data.features import WINDOW_FRAMES, mel_frames
+from data.features import FRAMES_PER_SECOND, WINDOW_FRAMES, mel_frames
 from data.utterance import Utterance
 from evaluation.metrics import per_utterance_errors
 from evaluation.text import normalise
@@ -18,6 +18,8 @@ from training.context import greedy
 from training.recipe import Score, TrainingSpec
 
 _BATCH = 16
+_BATCH_SECONDS = 48.0
+"""Bounds of a batch in clips and in padded audio; the second keeps long clips within memory."""
 _TOKENS_PER_SECOND = 8.0
 _TOKENS_AT_LEAST = 12
 
@@ -47,9 +49,7 @@ def transcribe(
         least_frames: mel frames at least; 3000 for a base model, which knows nothing shorter.
     """
     hypotheses = [""] * len(rows)
-    order = sorted(range(len(rows)), key=lambda index: rows[index].duration)
-    for start in range(0, len(order), _BATCH):
-        chosen = order[start : start + _BATCH]
+    for chosen in _batches([row.duration for row in rows], least_frames / FRAMES_PER_SECOND):
         seconds = rows[chosen[-1]].duration
         frames = min(max(mel_frames(seconds + silence), least_frames), WINDOW_FRAMES)
         clips = [read_flac(corpus / rows[index].audio) for index in chosen]
@@ -60,6 +60,17 @@ def transcribe(
         for index, text in zip(chosen, tokens, strict=True):
             hypotheses[index] = tokenizer.decode(text, skip_special_tokens=True).strip()
     return hypotheses
+
+
+def _batches(durations: Sequence[float], least: float) -> list[list[int]]:
+    """Indices of clips in batches of like length, the longest clip of each batch last."""
+    batches: list[list[int]] = []
+    for index in sorted(range(len(durations)), key=durations.__getitem__):
+        width = max(durations[index], least)
+        if not batches or len(batches[-1]) >= min(_BATCH, int(_BATCH_SECONDS / width)):
+            batches.append([])
+        batches[-1].append(index)
+    return batches
 
 
 def score(
