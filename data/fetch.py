@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +19,13 @@ from data import catalogue, downloads
 from data.downloads import Unavailable
 from data.sealed import check_sealed, seal, sealed_facts
 from voiceforge.errors import SourceError
-from voiceforge.files import new_folder, sha256_file, sha256_json, storage_errors
+from voiceforge.files import (
+    new_folder,
+    remove_leftovers_of,
+    sha256_file,
+    sha256_json,
+    storage_errors,
+)
 
 Say = Callable[[str], None]
 
@@ -75,7 +80,7 @@ def _is_current(folder: Path, entry: catalogue.Entry) -> bool:
 
 
 def _fetch(entry: catalogue.Entry, folder: Path, timeout: float, say: Say) -> None:
-    remove_own_leftovers(folder)
+    remove_leftovers_of(folder)  # the caller holds its lock
     failures = []
     for source in entry.sources:
         mark = "" if source.verified else " (not yet verified by us)"
@@ -133,12 +138,6 @@ def speech_digest(folder: Path) -> str:
         elif path.name.startswith("core-sounds-") and path.name.endswith(".txt.gz"):
             content[name] = sha256_json(gzip.decompress(path.read_bytes()).decode())
     return sha256_json(content)
-
-
-def remove_own_leftovers(folder: Path) -> None:
-    """Remove what a killed process left of building `folder`; the caller holds its lock."""
-    for leftover in folder.parent.glob(f".tmp-{folder.name}-????????"):
-        shutil.rmtree(leftover, ignore_errors=True)
 
 
 @contextlib.contextmanager

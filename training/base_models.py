@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from data import catalogue
-from data.fetch import fetch, locked, remove_own_leftovers
+from data.fetch import fetch, locked
 from data.sealed import MANIFEST, check_sealed, seal, sealed_facts
 from training.conversion import MULTILINGUAL_VOCABULARY, convert
 from voiceforge.errors import IntegrityError, UsageError
-from voiceforge.files import new_folder, read_json
+from voiceforge.files import new_folder, read_json, remove_leftovers_of
 
 _TIED = "proj_out.weight"
 _CONVERSION = 2
@@ -148,7 +148,7 @@ def _is_made(folder: Path, made_from: dict[str, Any]) -> bool:
 
 
 def _make(entry: catalogue.Entry, source: Path, folder: Path, made_from: dict[str, Any]) -> None:
-    remove_own_leftovers(folder)
+    remove_leftovers_of(folder)
     form = read_json(source / MANIFEST)["form"]
     with new_folder(folder) as new:
         if form == "ctranslate2":
