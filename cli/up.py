@@ -16,7 +16,7 @@ from rich.console import Console
 
 from cli.champions import champions
 from voiceforge.errors import StageError, UsageError
-from voiceforge.processes import end_families
+from voiceforge.processes import adopt_orphans, end_children
 from voiceforge.settings import Settings, load_settings
 
 HOST = "127.0.0.1"
@@ -121,6 +121,7 @@ def _running(
 ) -> Iterator[list[tuple[Server, subprocess.Popen[bytes]]]]:
     logs.mkdir(parents=True, exist_ok=True)
     running: list[tuple[Server, subprocess.Popen[bytes]]] = []
+    adopt_orphans()
     try:
         for server in servers:
             with (logs / f"{server.name}.log").open("wb") as log:
@@ -136,7 +137,7 @@ def _running(
             running.append((server, process))
         yield running
     finally:
-        end_families([process.pid for _, process in running])
+        end_children()
         for _, process in running:
             process.wait()
 

@@ -17,6 +17,8 @@ _CONFIGURATION = """\
 # Written by VoiceForge. SQLite in this folder holds runs, events and schedules.
 telemetry:
   enabled: false
+nux:
+  enabled: false
 concurrency:
   pools:
     default_limit: 1

@@ -7,6 +7,7 @@ the adapter's logits but for rounding.
 from __future__ import annotations
 
 import shutil
+import warnings
 from pathlib import Path
 
 from data.sealed import MANIFEST
@@ -45,7 +46,10 @@ def merge(base: Path, adapter: Path, out: Path) -> str:
         base, local_files_only=True, use_safetensors=True, dtype=torch.float32
     )
     try:
-        adapted = PeftModel.from_pretrained(model, adapter, local_files_only=True)
+        with warnings.catch_warnings():
+            # peft still asks for a name that transformers has given up.
+            warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")
+            adapted = PeftModel.from_pretrained(model, adapter, local_files_only=True)
         merged = adapted.merge_and_unload(safe_merge=True)
     except (RuntimeError, ValueError, KeyError) as error:
         raise StageError(

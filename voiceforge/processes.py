@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import psutil
+
+_SET_CHILD_SUBREAPER = 36
+"""PR_SET_CHILD_SUBREAPER of Linux's prctl."""
 
 
 def family(pid: int) -> list[psutil.Process]:
@@ -19,6 +24,23 @@ def family(pid: int) -> list[psutil.Process]:
         return [parent, *parent.children(recursive=True)]
     except psutil.NoSuchProcess:
         return []
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every descendant whose own parent dies, on Linux.
+
+    Otherwise the workers of a server that was killed would belong to nobody, and `end_children`
+    could not find them.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_children(timeout: float = 15.0) -> None:
+    """`end_families` of everything that this process started or adopted."""
+    import psutil
+
+    end_families([child.pid for child in psutil.Process().children()], timeout)
 
 
 def end_families(pids: Sequence[int], timeout: float = 15.0) -> None:
