@@ -49,14 +49,16 @@ def browser_page() -> Iterator[Page]:
 
 
 def open_asset_graph(page: Page, dagster: str) -> None:
-    """Dagster's graph of the lifecycle, laid out and fitted to the window."""
-    page.goto(f"{dagster}/asset-groups/~/lineage?expanded=*")
-    page.wait_for_load_state("load")
-    nodes = page.locator("svg foreignObject")
-    page.wait_for_function(
-        "least => document.querySelectorAll('svg foreignObject').length >= least", arg=_STAGES
-    )
-    nodes.first.wait_for()
+    """Dagster's graph of the lifecycle, laid out and fitted to a window without side panels."""
+    page.goto(f"{dagster}/asset-groups")
+    _wait_for_graph(page)
+    _hide_navigation(page)
+    beside = "//input[starts-with(@placeholder, 'Jump to')]/following::button[1]"
+    if page.locator(beside).count():
+        page.locator(beside).click()
+    # Dagster fits the graph when it is opened, and remembers which panels are closed.
+    page.reload()
+    _wait_for_graph(page)
     _settle(page)
 
 
@@ -67,6 +69,7 @@ def open_run(page: Page, dagster: str) -> None:
     run = answer["data"]["runsOrError"]["results"][0]["runId"]
     page.goto(f"{dagster}/runs/{run}")
     page.get_by_text("STEP_SUCCESS").first.wait_for()
+    _hide_navigation(page)
     _settle(page)
 
 
@@ -74,6 +77,9 @@ def open_version(page: Page, mlflow: str, domain: str, version: str) -> None:
     """MLflow's page of a model version."""
     page.goto(f"{mlflow}/#/models/{domain}/versions/{version}")
     page.get_by_text("engine_sha256").first.wait_for()
+    assistant = page.locator("[data-component-id='mlflow.assistant.chat_panel.close']")
+    if assistant.count():
+        assistant.click()
     _settle(page)
 
 
@@ -109,6 +115,18 @@ def take_all(
         written.append(folder / f"{name}.png")
         page.screenshot(path=written[-1])
     return written
+
+
+def _wait_for_graph(page: Page) -> None:
+    page.wait_for_function(
+        "least => document.querySelectorAll('svg foreignObject').length >= least", arg=_STAGES
+    )
+
+
+def _hide_navigation(page: Page) -> None:
+    button = page.get_by_role("button", name="Hide navigation")
+    if button.count():
+        button.click()
 
 
 def _settle(page: Page) -> None:
