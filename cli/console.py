@@ -1,8 +1,24 @@
-"""How the command speaks on stderr."""
+"""How the command speaks: tables on stdout, words and errors on stderr."""
 
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+_TABLE_WIDTH = 112
+
+
+def show_table(table: Table) -> None:
+    """Print a table on stdout. A log or a pipe has no width of its own and gets enough."""
+    from rich.console import Console
+
+    console = Console()
+    wide = console if console.is_terminal else Console(width=max(console.width, _TABLE_WIDTH))
+    wide.print(table)
 
 
 def say(text: str) -> None:

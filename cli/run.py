@@ -10,6 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from cli.console import show_table
 from cli.progress import live_progress
 from voiceforge.errors import StageError, UsageError
 from voiceforge.params import load_params
@@ -51,9 +52,7 @@ def _run(settings: Settings, domain: str) -> None:
     for group in GROUPS:
         write_results(workspace, group)
     minutes, seconds = divmod(round(time.monotonic() - began), 60)
-    # A log or a pipe has no width of its own, and the table needs this much.
-    out = Console()
-    Console(width=max(out.width, 112)).print(closing_table(workspace))
+    show_table(closing_table(workspace))
     _print_outcome(workspace)
     console.print(f"[dim]{domain} took {minutes} min {seconds:02d} s.[/]", highlight=False)
 

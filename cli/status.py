@@ -6,9 +6,9 @@ import datetime
 import json
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
+from cli.console import show_table
 from voiceforge.params import load_params
 from voiceforge.settings import PARAMS_FILE, Settings, load_settings
 
@@ -32,7 +32,7 @@ def show_status(*, as_json: bool) -> None:
             _rate(row["fine_tuned"]),
             _age(row["decided_at"]),
         )
-    Console().print(table)
+    show_table(table)
 
 
 def _row(settings: Settings, domain: str) -> dict[str, Any]:
