@@ -39,7 +39,7 @@ class History:
         made = self._make("adapter", {"seed": str(model)})
         said = self._make("predictions", {"adapter": made.sha256})
         for known, one in ((self.models, made), (self.predictions, said)):
-            if one not in known:
+            if one.key not in [item.key for item in known]:
                 known.append(one)
         if certified:
             self.certificates.append(self._make(CERTIFICATE, {"predictions": said.sha256}))
