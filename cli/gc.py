@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from rich.console import Console
 
 from voiceforge.params import load_params
@@ -16,7 +18,8 @@ def collect_garbage(*, dry_run: bool, keep_runs: int) -> None:
     settings, console = load_settings(), Console(soft_wrap=True)
     freed = 0
     for domain in load_params(settings.project / PARAMS_FILE):
-        with domain_lock(settings, domain):
+        # Only looking disturbs no run.
+        with contextlib.nullcontext() if dry_run else domain_lock(settings, domain):
             for item in unneeded(settings, domain, keep_runs):
                 freed += item.bytes
                 verb = "would remove" if dry_run else "removed"

@@ -72,7 +72,7 @@ def closing_table(workspace: Workspace) -> Table:
     table.add_column("words", justify="right", style="dim")
     table.add_column("fine-tuned", justify="right")
     table.add_column("words", justify="right", style="dim")
-    table.add_column("fewer errors", justify="right")
+    table.add_column("word errors", justify="right")
     accuracy = workspace.current(reports.ACCURACY).summary["slices"]
     accents = workspace.current(reports.ACCENT).summary["slices"]
     for row in accuracy:
@@ -92,7 +92,7 @@ def closing_table(workspace: Workspace) -> Table:
     )
     table.caption = (
         "Word error rates with 95% intervals. The padded base model hears a stratified sample; "
-        "'fewer errors' compares on what both heard."
+        "'word errors' compares on what both heard."
     )
     return table
 
@@ -102,8 +102,12 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     if "base" not in row:
         return [str(row["slice"]), "", "", rate, f"{row['words']:,}", ""]
     base = f"{_percent(row['base'])} [{_percent(row['base_low'])}, {_percent(row['base_high'])}]"
-    fewer = "" if row["reduction"] is None else f"{100 * row['reduction']:.0f}%"
+    fewer = "" if row["reduction"] is None else _change(row["reduction"])
     return [str(row["slice"]), base, f"{row['compared_words']:,}", rate, f"{row['words']:,}", fewer]
+
+
+def _change(reduction: float) -> str:
+    return f"{abs(100 * reduction):.0f}% {'fewer' if reduction >= 0 else 'more'}"
 
 
 def _percent(fraction: float) -> str:
@@ -111,9 +115,19 @@ def _percent(fraction: float) -> str:
 
 
 def _print_outcome(workspace: Workspace) -> None:
-    from lifecycle import bento, certificate, promotion
+    from lifecycle import bento, certificate, promotion, splits
 
     console = Console(soft_wrap=True)
+    by_split = workspace.current(splits.STAGE).summary["by_split"]
+    sizes = {
+        name: (
+            sum(row["utterances"] for row in by_split if row["split"] == name),
+            sum(row["seconds"] for row in by_split if row["split"] == name) / 60,
+        )
+        for name in ("train", "dev", "test")
+    }
+    heard = ", ".join(f"{name} {n:,} clips ({m:.1f} min)" for name, (n, m) in sizes.items())
+    console.print(f"Corpus:   {heard}", highlight=False)
     decided = workspace.current(certificate.STAGE)
     summary, outcome = decided.summary, workspace.current(promotion.STAGE).summary
     colour = {"promote": "green", "reject": "red"}.get(str(summary["verdict"]), "yellow")

@@ -10,11 +10,12 @@ from rich.console import Console
 
 from cli.champions import served_domain
 from voiceforge.errors import StageError, UsageError
+from voiceforge.processes import sigterm_as_interrupt
 from voiceforge.settings import load_settings
 
 
 def serve_forever(domain: str | None, model: str | None, port: int) -> None:
-    """Start the service, print its address, and end it on Ctrl-C."""
+    """Start the service, print its address, and end it on Ctrl-C or SIGTERM."""
     from pipelines.instance import environment, prepare
     from serving.launch import check_port, start_service
 
@@ -30,7 +31,8 @@ def serve_forever(domain: str | None, model: str | None, port: int) -> None:
     else:
         domain = environ["VOICEFORGE_DOMAIN"] = served_domain(settings, domain)
     prepare(settings)
-    with start_service(port, environ, settings.home / "logs" / "service.log") as service:
+    log = settings.home / "logs" / "service.log"
+    with sigterm_as_interrupt(), start_service(port, environ, log) as service:
         console.print(f"Serving {model or domain} at {service.url}. Ctrl-C ends it.")
         with contextlib.suppress(KeyboardInterrupt):
             while service.is_running():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ from rich.console import Console
 
 from cli.champions import champions
 from voiceforge.errors import StageError, UsageError
-from voiceforge.processes import adopt_orphans, end_children
+from voiceforge.processes import adopt_orphans, end_children, sigterm_as_interrupt
 from voiceforge.settings import Settings, load_settings
 
 HOST = "127.0.0.1"
@@ -60,7 +59,7 @@ def start_all(dagster_port: int, mlflow_port: int, service_port: int, domain: st
     if served:
         environ["VOICEFORGE_DOMAIN"] = served
     servers = _servers(settings, *ports)
-    with _sigterm_as_interrupt(), _running(servers, environ, settings.home / "logs") as running:
+    with sigterm_as_interrupt(), _running(servers, environ, settings.home / "logs") as running:
         for server, process in running:
             _wait(server, process, settings.home / "logs" / f"{server.name}.log")
             console.print(f"  {server.name:<8} {server.url}", highlight=False)
@@ -167,18 +166,6 @@ def _wait_for_end(running: Sequence[tuple[Server, subprocess.Popen[bytes]]]) -> 
                         f"is {server.name}.log in the logs folder. The others were ended too."
                     )
             time.sleep(0.5)
-
-
-@contextlib.contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _tail(log: Path) -> str:

@@ -58,8 +58,7 @@ DOMAIN: Mapping[str, str] = {
     "training.dev_utterances": "Dev clips that are transcribed for each dev word error rate.",
     "training.seed": "Seed of the order of clips, their silence and the LoRA initialisation.",
     "engine.kind": "Inference engine.",
-    "engine.precision": "Precision of the engine's weights; `float16` is stored so and computed in "
-    "float32, as all CPUs do.",
+    "engine.precision": "Precision of the engine's weights.",
     "engine.trailing_silence": "Seconds of silence that the engine adds to each clip.",
     "engine.margin": "Largest loss of word error rate, in points, that the precision may surely "
     "cost on dev.",

@@ -183,5 +183,5 @@ def _reason(
         return f"{figures}; fewer than the {MINIMUM_TEXTS} texts that a decision needs."
     bound = f"the margin of {points * margin:+.2f}" if margin else "zero"
     if result == "cannot tell":
-        return f"{figures}; the interval spans {bound}: more held-out speech would tell."
+        return f"{figures}; the interval spans {bound}: more speech that both heard would tell."
     return f"{figures}; the whole interval is {'below' if result == 'pass' else 'above'} {bound}."

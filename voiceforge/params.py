@@ -122,7 +122,7 @@ class TrainingParams(_Strict):
 
 class EngineParams(_Strict):
     kind: Literal["ctranslate2"]
-    precision: Literal["int8", "int8_float32", "float32", "float16"]
+    precision: Literal["int8", "int8_float32", "float32"]
     trailing_silence: float = Field(ge=0.0, le=10.0)
     margin: float = Field(ge=0.0, le=100.0)
 
