@@ -60,10 +60,17 @@ def adapter(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
     asset=adapter, blocking=True, partitions_def=domains, description="Training learned something."
 )
 def loss_fell(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-    """Blocks when the loss of the last steps is not below that of the first."""
+    """Blocks when the loss of the last steps is not below that of the first.
+
+    A training of few steps has too few points to tell a fall from noise; its word error rates will.
+    """
     with stage(context) as workspace:
         curve = workspace.current("adapter").summary["loss_curve"]
-    share = max(1, len(curve) // 5)
+    share = len(curve) // 5
+    if not share:
+        return dg.AssetCheckResult(
+            passed=True, description=f"{len(curve)} points of loss are too few to compare."
+        )
     first = sum(point["loss"] for point in curve[:share]) / share
     last = sum(point["loss"] for point in curve[-share:]) / share
     return dg.AssetCheckResult(

@@ -42,7 +42,7 @@ def test_repro_metrics_and_plots_over_two_commits(project: Project, measured: No
     changed = json.loads(project.tool("dvc", "metrics", "diff", "--json", "HEAD~1"))
     rates = [
         value
-        for name, value in changed["diff"][metrics].items()
+        for name, value in changed[metrics].items()
         if name.startswith("accuracy.") and name.endswith(".word_error_rate")
     ]
     assert rates and any(rate["diff"] > 0 for rate in rates), changed
