@@ -9,7 +9,7 @@ from lifecycle.corpus import corpus_version, make_corpus, version_corpus
 from lifecycle.splits import make_splits, split_problems
 
 
-@dg.asset(partitions_def=domains, group_name=GROUP, kinds={"dvc", "flac"}, pool="dvc")
+@dg.asset(partitions_def=domains, group_name=GROUP, kinds={"dvc", "flac"})
 def corpus(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
     """Every source's recordings as 16 kHz mono FLAC, in one table, versioned by DVC."""
     with stage(context) as workspace:

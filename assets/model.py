@@ -34,7 +34,6 @@ def base_model(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
     group_name=GROUP,
     deps=[splits, base_model],
     kinds={"pytorch", "huggingface"},
-    pool="training",
 )
 def adapter(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
     """LoRA fine-tuning on length-matched mels, in a process of its own."""

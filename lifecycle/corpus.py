@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import filelock
+
 from lifecycle.artifacts import Artifact
 from lifecycle.workspace import Workspace
 from voiceforge.files import new_folder, read_json, write_json
@@ -59,9 +61,11 @@ def version_corpus(workspace: Workspace, corpus: Artifact) -> Mapping[str, Any]:
         if str(version["md5"]) in pointer.read_text():
             return version
     workspace.report(STAGE, 0, 0, "adding to DVC and pushing")
-    added = add_version(
-        workspace.settings.project, workspace.corpus, workspace.settings.home / "dvc-remote"
-    )
+    # DVC refuses a second process in the same repository: domains take turns.
+    with filelock.FileLock(workspace.settings.locks / "dvc.lock"):
+        added = add_version(
+            workspace.settings.project, workspace.corpus, workspace.settings.home / "dvc-remote"
+        )
     version = added.as_dict()
     with new_folder(record) as folder:
         write_json(folder / "version.json", version)

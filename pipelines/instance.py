@@ -20,8 +20,8 @@ telemetry:
 nux:
   enabled: false
 concurrency:
-  pools:
-    default_limit: 1
+  # No pools: a killed run never gives its slot back, and the next one would wait for ever. The
+  # domain's lock keeps runs apart, and dies with its process.
   runs:
     max_concurrent_runs: 2
     tag_concurrency_limits:
