@@ -45,7 +45,7 @@ def adapter(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         artifact,
         {
             "steps": summary["steps"],
-            "final loss": curve[-1]["loss"],
+            "final loss": curve[-1]["loss"] if curve else "fewer steps than a point has",
             "dev word error rate": f"{summary['dev_word_error_rate']:.2%} of "
             f"{summary['dev_words']:,} words",
             "training seconds": summary["seconds"],

@@ -43,6 +43,7 @@ class Server:
 
 def start_all(dagster_port: int, mlflow_port: int, service_port: int, domain: str | None) -> None:
     """Start all three, print their addresses, wait for Ctrl-C, end them and what they started."""
+    from pipelines.dead_runs import end_dead_runs
     from pipelines.instance import environment, open_instance
     from serving.launch import check_port
 
@@ -54,7 +55,8 @@ def start_all(dagster_port: int, mlflow_port: int, service_port: int, domain: st
     for port, option in zip(ports, options, strict=True):
         check_port(port, option)
     served = _domain(settings, domain)
-    open_instance(settings).dispose()
+    with open_instance(settings) as instance:
+        end_dead_runs(instance)
     environ = {**os.environ, **environment(settings)}
     if served:
         environ["VOICEFORGE_DOMAIN"] = served

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from typing import TYPE_CHECKING
 
 from lifecycle.progress import Listener, listening
 from lifecycle.workspace import domain_lock
+from pipelines.dead_runs import PROCESS, end_dead_runs
 from pipelines.instance import open_instance
 from voiceforge.errors import StageError
 from voiceforge.files import remove_leftovers, remove_leftovers_of
@@ -28,6 +30,7 @@ def run_lifecycle(settings: Settings, domain: str, on_progress: Listener) -> str
     from pipelines.definitions import JOB, build_definitions
 
     with domain_lock(settings, domain), listening(on_progress), instance:
+        end_dead_runs(instance)
         remove_leftovers(settings.artifacts / domain)
         remove_leftovers_of(settings.corpora / domain)
         job, run_id = build_definitions().resolve_job_def(JOB), str(uuid.uuid4())
@@ -36,8 +39,12 @@ def run_lifecycle(settings: Settings, domain: str, on_progress: Listener) -> str
                 instance=instance,
                 run_id=run_id,
                 partition_key=domain,
+                tags={PROCESS: str(os.getpid())},
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             )
+        except dg.DagsterExecutionInterruptedError as interrupt:
+            # Dagster's own form of Ctrl-C is neither an Exception nor a KeyboardInterrupt.
+            raise KeyboardInterrupt from interrupt
         except dg.DagsterError as error:
             raise _check_failure(instance, run_id, domain) or error from error
     return run_id
