@@ -28,6 +28,7 @@ Domain = Annotated[
 OneDomain = Annotated[str, typer.Option("--domain", "-d", help="A domain of params.yaml.")]
 Port = Annotated[int, typer.Option(min=1, max=65535)]
 _debug = False
+_INTERRUPTED = 130
 
 
 @app.callback()
@@ -183,12 +184,14 @@ def corpus_list() -> None:
 def main() -> None:
     """Entry point: one paragraph for an error and its exit code, a traceback only with --debug."""
     try:
-        app(standalone_mode=False, prog_name="voiceforge")
-    except typer.Exit as end:
-        sys.exit(end.exit_code)
+        # Outside of its standalone mode Typer returns the exit code of an Exit and of a Ctrl-C.
+        code = app(standalone_mode=False, prog_name="voiceforge")
+        if code == _INTERRUPTED:
+            raise KeyboardInterrupt
+        sys.exit(code)
     except (KeyboardInterrupt, typer.Abort):
         say("Interrupted. What had finished is kept; the same command goes on from there.")
-        sys.exit(130)
+        sys.exit(_INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
