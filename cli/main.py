@@ -31,19 +31,25 @@ _debug = False
 _INTERRUPTED = 130
 
 
-@app.callback()
-def options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-) -> None:
-    """From recordings to a served, proven speech model."""
-    global _debug
-    _debug = debug
-    if version:
+def _version(asked: bool) -> None:
+    if asked:
         from voiceforge import __version__
 
         typer.echo(__version__)
         raise typer.Exit()
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", is_eager=True, callback=_version),
+    ] = False,
+) -> None:
+    """From recordings to a served, proven speech model."""
+    global _debug
+    _debug = debug
 
 
 @app.command()
