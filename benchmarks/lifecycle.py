@@ -53,6 +53,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=300, help="clips of the speed comparison")
     parser.add_argument("--fresh", action="store_true", help="time `make run` in a fresh clone")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
+    parser.add_argument("--remark", default="", help="what a reader has to know of this run")
     given = parser.parse_args()
     rows: list[Row] = []
     if given.fresh:
@@ -67,7 +68,7 @@ def main() -> None:
         title = f"Lifecycle: {given.domain}"
         note = f"{datetime.date.today().isoformat()}, {machine_name()}, {_memory()}, Python " + (
             f"{platform.python_version()}; `python -m benchmarks.lifecycle"
-            f"{' --fresh' if given.fresh else ''}`."
+            f"{' --fresh' if given.fresh else ''}`. {given.remark}"
         )
         write_section(workspace.settings.project / "docs" / "benchmarks.md", title, note, rows)
 
