@@ -33,9 +33,9 @@ def make_bento(workspace: Workspace) -> Artifact:
 
 
 def _identity(workspace: Workspace, version: str) -> dict[str, str]:
-    """The engine and certificate that go into the Bento."""
-    decided = workspace.current(certificate.STAGE)
-    if version != decided.summary["version"]:
+    """The engine and the certificate that made it champion, which go into the Bento."""
+    decided = certificate.deciding_certificate(workspace, version)
+    if decided is None:
         return {}
     return {
         "engine_sha256": str(decided.summary["engine_sha256"]),

@@ -30,7 +30,7 @@ def make_certificate(workspace: Workspace) -> Artifact:
     version = str(registered.summary["version"])
     champion = current_champion(workspace)
     if champion is not None and champion.version == version:
-        if decided := _deciding_certificate(workspace, version):
+        if decided := deciding_certificate(workspace, version):
             # A later certificate against another champion may be the version's latest.
             registry.attach_certificate(name, version, decided.path)
             return workspace.keep(STAGE, decided)
@@ -144,7 +144,7 @@ def code_version(workspace: Workspace) -> str:
     return " ".join([__version__, found.stdout.strip()]).strip()
 
 
-def _deciding_certificate(workspace: Workspace, version: str) -> Artifact | None:
+def deciding_certificate(workspace: Workspace, version: str) -> Artifact | None:
     """The certificate that made this version champion."""
     for artifact in reversed(workspace.store.history(workspace.domain.name, STAGE)):
         summary = artifact.summary

@@ -29,9 +29,9 @@ _STAGES = [
     ("adapter", signal.SIGINT, 0.0),
     ("merged_model", signal.SIGKILL, 0.3),
     ("engine", signal.SIGKILL, 1.0),
+    ("latency_report", signal.SIGKILL, 1.0),
     ("predictions", signal.SIGINT, 1.0),
     ("predictions", signal.SIGKILL, 1.0),
-    ("latency_report", signal.SIGKILL, 1.0),
     ("model_version", signal.SIGKILL, 1.0),
     ("certificate", signal.SIGKILL, 0.3),
     ("promotion", signal.SIGKILL, 0.0),
@@ -47,12 +47,12 @@ def tiny(cache: Path, tmp_path: Path) -> Project:
     params = small_params(
         steps=8, evaluate_every=4, checkpoint_every=2, dev_utterances=4, maximum_seconds=4.0
     )
-    params["defaults"]["evaluation"] |= {"base_words_per_accent": 40, "base_human_words": 40}
+    params["defaults"]["evaluation"] |= {"base_words_per_accent": 250, "base_human_words": 120}
     gate = {"kind": "non-inferiority", "margin": 100.0}
     gates = dict.fromkeys(("overall", "human", "synthetic", "each_accent"), gate)
     params["defaults"]["gates"] |= gates | {"minimum_words": 10}
     speech = next(s for s in params["domains"][DOMAIN]["sources"] if s["kind"] == "espeak")
-    speech |= {"accents": ["en-us"], "words_per_accent": 150}
+    speech |= {"accents": ["en-us"], "words_per_accent": 250}
     return new_project(tmp_path / "tiny", cache, params)
 
 
