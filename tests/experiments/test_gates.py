@@ -172,9 +172,9 @@ def test_without_synthetic_speech_there_is_no_such_gate(compared: Any) -> None:
 
 
 def test_superiority_takes_no_margin(compared: Any) -> None:
-    wrong = params(overall=GateParams(kind="superiority", margin=0.5))
+    wrong = GateParams.model_construct(kind="superiority", margin=0.5)
     with pytest.raises(UsageError, match=r"set it to 0\.0"):
-        comparison_gates([compared(OVERALL, -4, -1)], wrong, "champion")
+        comparison_gate(compared(OVERALL, -4, -1), wrong, 200, "champion")
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_superiority_takes_no_margin(compared: Any) -> None:
     [
         (-4.0, -1.0, 1000, 90, "the whole interval is below zero."),
         (1.0, 4.0, 1000, 90, "the whole interval is above zero."),
-        (-1.0, 4.0, 1000, 90, "spans zero: more held-out speech would tell."),
+        (-1.0, 4.0, 1000, 90, "spans zero: more speech that both heard would tell."),
         (-4.0, -1.0, 100, 90, "fewer than the 200 words"),
         (-4.0, -1.0, 1000, 9, "fewer than the 20 texts"),
     ],
