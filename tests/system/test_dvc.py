@@ -28,13 +28,13 @@ def test_repro_metrics_and_plots_over_two_commits(project: Project, measured: No
     project.commit("First model, seen by DVC")
 
     def fewer_steps(params: dict[str, Any]) -> None:
-        params["defaults"]["training"]["steps"] = 2
+        params["defaults"]["training"]["steps"] = 5
 
     project.set_params(fewer_steps)
     began = time.monotonic()
     project.tool("dvc", "repro")
-    measured("dvc repro with two steps of training instead", time.monotonic() - began)
-    project.commit("Two steps")
+    measured("dvc repro with five steps of training instead", time.monotonic() - began)
+    project.commit("Five steps")
 
     metrics = f"results/{DOMAIN}/metrics.json"
     shown = json.loads(project.tool("dvc", "metrics", "show", "--json"))
