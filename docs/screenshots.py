@@ -49,14 +49,11 @@ def browser_page() -> Iterator[Page]:
 
 
 def open_asset_graph(page: Page, dagster: str) -> None:
-    """Dagster's graph of the lifecycle, laid out and fitted to a window without side panels."""
+    """Dagster's graph of the lifecycle, laid out and fitted to a window without navigation."""
     page.goto(f"{dagster}/asset-groups")
     _wait_for_graph(page)
     _hide_navigation(page)
-    beside = "//input[starts-with(@placeholder, 'Jump to')]/following::button[1]"
-    if page.locator(beside).count():
-        page.locator(beside).click()
-    # Dagster fits the graph when it is opened, and remembers which panels are closed.
+    # Dagster fits the graph when it is opened, and remembers that its navigation is closed.
     page.reload()
     _wait_for_graph(page)
     _settle(page)
