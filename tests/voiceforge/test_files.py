@@ -8,6 +8,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -31,9 +32,12 @@ from voiceforge.files import (
 LIMIT = 4096
 
 
-@pytest.fixture
+@contextmanager
 def small_files() -> Iterator[None]:
-    """The kernel refuses files of more than 4 KiB, of root too."""
+    """The kernel refuses files of more than 4 KiB, of root too.
+
+    Within a block and not a whole test: pytest's own output may go to such a file.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT, before[1]))
     try:
@@ -55,12 +59,10 @@ def test_a_written_file_replaces_the_old_one_whole(tmp_path: Path) -> None:
     assert names(tmp_path) == ["new", "new/file.txt"]
 
 
-def test_a_file_that_outgrows_the_limit_leaves_the_old_one(
-    tmp_path: Path, small_files: None
-) -> None:
+def test_a_file_that_outgrows_the_limit_leaves_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "file"
     write_bytes(path, b"old")
-    with pytest.raises(StorageError, match="ulimit -f"):
+    with small_files(), pytest.raises(StorageError, match="ulimit -f"):
         write_bytes(path, b"x" * (LIMIT + 1))
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["file"]
