@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 STAGE = "predictions"
 BASE = "base_predictions"
 CHAMPION = "champion_predictions"
-VERSION = 1
+VERSION = 2
 TABLE = "predictions.parquet"
 
 

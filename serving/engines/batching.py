@@ -1,10 +1,10 @@
-"""How clips of different length share a batch: how many mel frames, and which clips together."""
+"""How clips of different length share a batch: mel frames and tokens of each, which together."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from data.features import FRAMES_PER_SECOND, HOP, WINDOW_FRAMES
+from data.features import FRAMES_PER_SECOND, HOP, SAMPLE_RATE, WINDOW_FRAMES
 
 STEP = 20
 """Mel lengths are rounded up to this many frames (0.2 s): even, as the encoder halves them."""
@@ -16,6 +16,11 @@ MOST_FRAMES = 8 * WINDOW_FRAMES
 """Mel frames decoded together, which bounds the encoder's memory."""
 
 
+TOKENS_PER_SECOND = 25
+TOKENS_AT_LEAST = 16
+MOST_TOKENS = 224
+
+
 def mel_length(samples: int, *, trailing_silence: float, minimum_mel_frames: int) -> int:
     """Mel frames for a clip of `samples` samples at 16 kHz, silence included.
 
@@ -24,6 +29,15 @@ def mel_length(samples: int, *, trailing_silence: float, minimum_mel_frames: int
     frames = -(-samples // HOP) + round(trailing_silence * FRAMES_PER_SECOND)
     rounded = -(-frames // STEP) * STEP
     return min(WINDOW_FRAMES, max(minimum_mel_frames, rounded, STEP))
+
+
+def most_tokens(samples: int) -> int:
+    """Text tokens that `samples` samples at 16 kHz can hold, so that a decoder's loop ends.
+
+    25 a second and 16 more, at most 224 (Whisper's own bound). Fast English reaches 18 a second;
+    scripts that Whisper's byte pairs cover badly need more.
+    """
+    return min(MOST_TOKENS, TOKENS_AT_LEAST + TOKENS_PER_SECOND * samples // SAMPLE_RATE)
 
 
 def buckets(frames: Sequence[int]) -> list[list[int]]:

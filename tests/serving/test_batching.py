@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.engines.batching import MOST_CLIPS, MOST_FRAMES, buckets, mel_length
+from serving.engines.batching import MOST_CLIPS, MOST_FRAMES, buckets, mel_length, most_tokens
 
 FRAMES = st.lists(st.integers(1, 150).map(lambda steps: 20 * steps), max_size=80)
 
@@ -39,3 +39,11 @@ def test_a_padded_model_always_hears_thirty_seconds() -> None:
 def test_a_length_matched_model_hears_the_clip_and_its_silence() -> None:
     # 1.01 s and half a second are 151 frames; rounded up to a multiple of 20.
     assert mel_length(16_160, trailing_silence=0.5, minimum_mel_frames=100) == 160
+
+
+def test_a_clip_of_any_length_has_room_for_fast_speech() -> None:
+    # Whisper writes fast English with up to 18 tokens a second.
+    for seconds in (0.3, 1.0, 5.0):
+        assert most_tokens(int(16_000 * seconds)) >= 18 * seconds + 8
+    assert most_tokens(0) == 16
+    assert most_tokens(480_000) == 224

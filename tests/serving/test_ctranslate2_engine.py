@@ -16,6 +16,7 @@ from data.fetch import fetch
 from evaluation.metrics import word_errors
 from evaluation.text import normalise
 from serving.engines import engine_sha256, load_engine
+from serving.engines.batching import most_tokens
 from serving.engines.contracts import DecodingOptions, Engine, EngineSpec, Samples
 from serving.engines.ctranslate2 import build
 from serving.engines.description import read_description, write_description
@@ -123,6 +124,41 @@ def test_a_length_matched_engine_encodes_the_clip_and_not_thirty_seconds(
     assert shapes == [(2, 80, 240), (1, 80, 620)]
     for transcript, clip in zip(heard, [short, long, short[:-800]], strict=True):
         assert all(word.end <= len(clip) / 16_000 + 0.01 for word in transcript.words)
+
+
+def test_a_decoder_that_repeats_itself_is_stopped_and_asked_again(
+    engine_folder: Path, prompts_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A base model that hears no padding is such a decoder: it loops on every other prompt."""
+    shutil.copytree(engine_folder, tmp_path / "engine")
+    description = dataclasses.replace(
+        read_description(engine_folder), minimum_mel_frames=100, trailing_silence=0.5
+    )
+    write_description(tmp_path / "engine", description)
+    cut = load_engine(tmp_path / "engine", 1)
+    names = [
+        "confbridge-mute-in",
+        "digits/0",
+        "dir-multi3",
+        "vm-from-phonenumber",
+        "vm-leavemsg",
+        "vm-deleted",
+    ]
+    clips = [decode(prompts_folder / f"{name}.g722") for name in names]
+    heard = cut.transcribe(clips)
+    for transcript, clip in zip(heard, clips, strict=True):
+        assert len(transcript.token_logprobs) <= most_tokens(len(clip))
+        assert all(logprob <= 0.0 for logprob in transcript.token_logprobs)
+
+    monkeypatch.setattr("serving.engines.ctranslate2.most_tokens", lambda samples: 1000)
+    unbounded = cut.transcribe(clips)
+    looped = [index for index, t in enumerate(unbounded) if len(t.token_logprobs) == 224]
+    assert looped
+    for index, (before, after) in enumerate(zip(unbounded, heard, strict=True)):
+        if index in looped:
+            assert len(after.text) < len(before.text) / 4
+        else:
+            assert after == before
 
 
 @pytest.mark.parametrize("limit", [1, 5])
