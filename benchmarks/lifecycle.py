@@ -1,11 +1,11 @@
 """The lifecycle's numbers, side by side with what a user would pick instead.
 
-    python -m benchmarks.lifecycle [--domain telephony-en] [--clips 300] [--fresh] [--write]
+    python -m benchmarks.lifecycle [--domain D] [--clips 300] [--fresh FOLDER] [--write]
 
 Without --fresh it measures the finished lifecycle of this project: a second run that changes
 nothing, start-up times, and the certified engine against faster-whisper with the base model on the
-same clips. With --fresh it first clones the checkout to a temporary folder with an empty HOME and
-times `make run` there. --write adds the result to docs/benchmarks.md.
+same clips. With --fresh it first clones the project into a folder, times `make run` there with an
+empty HOME, and measures that clone. --write adds the result to the project's docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from lifecycle import adapter, engine, predictions, reports
 from lifecycle.workspace import Workspace, open_workspace
 from serving.engines import load_engine
 from serving.engines.contracts import DecodingOptions, Samples
+from voiceforge.settings import load_settings
 
 _BATCH = 8
 
@@ -51,14 +52,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--domain", default="telephony-en")
     parser.add_argument("--clips", type=int, default=300, help="clips of the speed comparison")
-    parser.add_argument("--fresh", action="store_true", help="time `make run` in a fresh clone")
+    parser.add_argument("--fresh", type=Path, help="new folder to clone to and `make run` in")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
     parser.add_argument("--remark", default="", help="what a reader has to know of this run")
     given = parser.parse_args()
+    project = load_settings().project
     rows: list[Row] = []
+    measured = project
     if given.fresh:
-        rows += fresh_clone()
-    workspace = open_workspace(given.domain)
+        measured = given.fresh.resolve() / "voiceforge"
+        rows += fresh_clone(project, given.fresh.resolve())
+    workspace = open_workspace(given.domain, load_settings({}, measured))
     rows += from_artifacts(workspace)
     rows += start_up(workspace)
     rows += against_faster_whisper(workspace, given.clips)
@@ -70,29 +74,26 @@ def main() -> None:
             f"{platform.python_version()}; `python -m benchmarks.lifecycle"
             f"{' --fresh' if given.fresh else ''}`. {given.remark}"
         )
-        write_section(workspace.settings.project / "docs" / "benchmarks.md", title, note, rows)
+        write_section(project / "docs" / "benchmarks.md", title, note, rows)
 
 
-def fresh_clone() -> list[Row]:
-    """`make run` in a new clone with an empty HOME: wall time, peak memory, and a second run."""
-    source = open_workspace("telephony-en").settings.project
-    with tempfile.TemporaryDirectory(prefix="voiceforge-fresh-") as folder:
-        clone, home = Path(folder, "voiceforge"), Path(folder, "home")
-        home.mkdir()
-        subprocess.run(["git", "clone", "--quiet", str(source), str(clone)], check=True)
-        keep = ("PATH", "LANG", "TERM")
-        environ = {
-            key: value
-            for key, value in os.environ.items()
-            if key in keep or key.startswith(("PIP_", "UV_", "SSL_"))
-        } | {"HOME": str(home)}
-        first = watch(["make", "run"], clone, environ)
-        second = watch([".venv/bin/voiceforge", "run", "--domain", "telephony-en"], clone, environ)
+def fresh_clone(source: Path, folder: Path) -> list[Row]:
+    """`make run` in a new clone with an empty HOME: wall time and peak memory."""
+    clone, home = folder / "voiceforge", folder / "home"
+    home.mkdir(parents=True)
+    subprocess.run(["git", "clone", "--quiet", str(source), str(clone)], check=True)
+    keep = ("PATH", "LANG", "TERM")
+    environ = {
+        key: value
+        for key, value in os.environ.items()
+        if key in keep or key.startswith(("PIP_", "UV_", "SSL_"))
+    } | {"HOME": str(home)}
+    first = watch(["make", "run"], clone, environ)
+    (folder / "make-run.log").write_text(first.output)
     print(first.output)
     return [
         Row("make run, fresh clone, empty HOME", f"{first.seconds / 60:.1f} min", "1 run"),
         Row("peak memory of any process", f"{first.peak_bytes / 1e9:.2f} GB", "1 run"),
-        Row("second voiceforge run, nothing changed", f"{second.seconds:.1f} s", "1 run"),
     ]
 
 
@@ -134,7 +135,8 @@ def from_artifacts(workspace: Workspace) -> list[Row]:
 def start_up(workspace: Workspace) -> list[Row]:
     """How long people wait: help, code location, a run with nothing to do."""
     project = workspace.settings.project
-    command = str(Path(sys.executable).parent / "voiceforge")
+    own = project / ".venv" / "bin"
+    command = str((own if own.is_dir() else Path(sys.executable).parent) / "voiceforge")
     load = "import pipelines.definitions"
     again = [command, "run", "--domain", workspace.domain.name]
     return [
