@@ -11,6 +11,7 @@ import typer
 
 from cli.console import say, show_error
 from voiceforge.errors import VoiceForgeError
+from voiceforge.memory import keep_freed_memory
 
 app = typer.Typer(
     name="voiceforge",
@@ -189,6 +190,7 @@ def corpus_list() -> None:
 
 def main() -> None:
     """Entry point: one paragraph for an error and its exit code, a traceback only with --debug."""
+    keep_freed_memory()
     try:
         # Outside of its standalone mode Typer returns the exit code of an Exit and of a Ctrl-C.
         code = app(standalone_mode=False, prog_name="voiceforge")

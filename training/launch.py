@@ -100,6 +100,7 @@ def _environment(threads: int) -> Mapping[str, str]:
         # Batches differ in length, and glibc keeps the holes that long ones leave: without a fixed
         # threshold the peak of whisper-base is 3.2 GB instead of 2.6.
         "MALLOC_MMAP_THRESHOLD_": str(4 << 20),
+        "MALLOC_TRIM_THRESHOLD_": str(128 << 10),
         "MALLOC_ARENA_MAX": "1",
     }
 
