@@ -35,6 +35,10 @@ _DEMUXERS = (
 _SIZED = ("wav", "w64", "flac", "aiff", "au", "caf", "mov", "matroska")
 """Formats whose header states the duration; others only allow a guess from the bit rate."""
 
+_SLOWEST, _FASTEST = 2_000, 768_000
+"""Frame rates that recordings have, in Hz. Outside of them a header is damaged or a trap: at 1 Hz a
+file of 55 bytes would become four gigabytes of samples."""
+
 _TRUNCATED_SECONDS = 0.1
 _TRUNCATED_SHARE = 0.01
 """How much less than promised still counts as whole: headers round, encoders pad."""
@@ -141,7 +145,7 @@ def _decode(stream: IO[bytes], name: str, longest: float | None) -> Samples:
                 )
             track = container.streams.audio[0]
             declared = _declared(container, track)
-            chunks = list(_within(_mono(container, track, name), name, longest))
+            chunks = list(_mono(container, track, name, longest))
     except FFmpegError as error:
         raise AudioError(
             f"{name} cannot be read as audio ({error.strerror}). Give a wav, flac, mp3, ogg, m4a "
@@ -162,21 +166,28 @@ def _decode(stream: IO[bytes], name: str, longest: float | None) -> Samples:
     return samples
 
 
-def _mono(container: Any, track: Any, name: str) -> Iterator[Samples]:
-    """The track's frames as mono chunks at 16 kHz."""
+def _mono(container: Any, track: Any, name: str, longest: float | None) -> Iterator[Samples]:
+    """The track's frames as mono chunks at 16 kHz; what is too long is not resampled any more."""
     import av
     from av.error import FFmpegError
 
     to_float: Any = None
     to_rate: Any = None
-    heard = False
+    heard = 0
     try:
         for frame in container.decode(track):
             if to_float is None:
+                _refuse_rate(frame.rate, name)
                 to_float = av.AudioResampler(format="fltp", layout=frame.layout, rate=frame.rate)
                 to_rate = soxr.ResampleStream(frame.rate, SAMPLE_RATE, 1, dtype="float32")
             for planes in to_float.resample(frame):
-                heard = True
+                heard += planes.samples
+                if longest is not None and heard > longest * planes.rate:
+                    raise AudioError(
+                        f"{name} is longer than {longest:g} s, the most allowed here. Cut it into "
+                        "parts.",
+                        reason="too-long",
+                    )
                 yield to_rate.resample_chunk(planes.to_ndarray().mean(axis=0, dtype=np.float32))
     except (FFmpegError, ValueError) as error:
         if not heard:
@@ -190,16 +201,13 @@ def _mono(container: Any, track: Any, name: str) -> Iterator[Samples]:
         yield to_rate.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
-def _within(chunks: Iterator[Samples], name: str, longest: float | None) -> Iterator[Samples]:
-    total = 0
-    for chunk in chunks:
-        total += chunk.size
-        if longest is not None and total > longest * SAMPLE_RATE:
-            raise AudioError(
-                f"{name} is longer than {longest:g} s, the most allowed here. Cut it into parts.",
-                reason="too-long",
-            )
-        yield chunk
+def _refuse_rate(rate: int, name: str) -> None:
+    if not _SLOWEST <= rate <= _FASTEST:
+        raise AudioError(
+            f"{name} is damaged: its header says {rate} Hz, and recordings have {_SLOWEST:,} to "
+            f"{_FASTEST:,} Hz. Copy or export it again from where it came from.",
+            reason="damaged",
+        )
 
 
 def _declared(container: Any, track: Any) -> float | None:

@@ -192,6 +192,62 @@ def test_longest_stops_a_long_recording(speech: Samples) -> None:
     assert decode_bytes(whole, "x.flac", longest=60.0).size == speech.size
 
 
+def _checksum(content: bytes, polynomial: int, bits: int) -> bytes:
+    value = 0
+    for byte in content:
+        value ^= byte << (bits - 8)
+        for _ in range(8):
+            value = (value << 1) ^ (polynomial if value >> (bits - 1) else 0)
+            value &= (1 << bits) - 1
+    return value.to_bytes(bits // 8, "big")
+
+
+def _tiny_flac(rate: int, frames: int = 1) -> bytes:
+    """A valid FLAC of constant samples: 13 bytes for each 65,535 of them."""
+    count = 65_535 * frames
+    content = b"fLaC\x80\0\0\x22" + b"\xff\xff" * 2 + bytes(6)
+    content += ((rate << 44) | (15 << 36) | count).to_bytes(8, "big") + bytes(16)
+    for number in range(frames):
+        head = b"\xff\xf8\x70\x08" + bytes([number]) + b"\xff\xfe"
+        frame = head + _checksum(head, 0x07, 8) + b"\0\x10\0"
+        content += frame + _checksum(frame, 0x8005, 16)
+    return content
+
+
+@pytest.mark.parametrize("rate", [1, 1999, 768_001])
+def test_a_rate_that_no_recording_has_is_damage(rate: int) -> None:
+    """At 1 Hz these 55 bytes would be four gigabytes of samples at 16 kHz."""
+    content = _tiny_flac(rate)
+    assert len(content) == 55
+    assert _reason(content, "x.flac") == "damaged"
+    assert _reason(content, "x.flac", longest=30.0) == "damaged"
+
+
+@pytest.mark.parametrize("rate", [2000, 768_000])
+def test_the_slowest_and_fastest_rates_are_heard(rate: int) -> None:
+    assert decode_bytes(_tiny_flac(rate), "x.flac").size == round(65_535 * SAMPLE_RATE / rate)
+
+
+def test_too_long_is_told_before_resampling(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = _tiny_flac(2000, frames=3)
+    assert decode_bytes(content, "x.flac", longest=99.0).size == 3 * 8 * 65_535
+    frames: list[int] = []
+    stream = soxr.ResampleStream
+
+    class Counting:
+        def __init__(self, *settings: object, **more: object) -> None:
+            self._stream = stream(*settings, **more)
+
+        def resample_chunk(self, samples: Samples, last: bool = False) -> Samples:
+            frames.append(samples.size)
+            resampled: Samples = self._stream.resample_chunk(samples, last=last)
+            return resampled
+
+    monkeypatch.setattr(soxr, "ResampleStream", Counting)
+    assert _reason(content, "x.flac", longest=60.0) == "too-long"
+    assert frames == [65_535]
+
+
 def test_flac_is_exact_and_reproducible(speech: Samples, tmp_path: Path) -> None:
     write_flac(tmp_path / "a" / "x.flac", speech)
     # G.722 decodes to 16 bits, so nothing may be lost.
