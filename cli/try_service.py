@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 
 from cli.run import held_out_clip
+from voiceforge.processes import sigterm_as_interrupt
 from voiceforge.settings import Settings
 
 
@@ -25,7 +26,8 @@ def transcribe_held_out(settings: Settings, domain: str) -> None:
     clip = held_out_clip(workspace)
     path = workspace.corpus / clip.audio
     environ = environment(settings) | {"VOICEFORGE_DOMAIN": domain}
-    with start_service(free_port(), environ, settings.home / "logs" / "try.log") as service:
+    log = settings.home / "logs" / "try.log"
+    with sigterm_as_interrupt(), start_service(free_port(), environ, log) as service:
         answer = client.transcribe(service.url, path)
         *_, last = (
             event["text"]

@@ -6,14 +6,21 @@ import contextlib
 import ctypes
 import signal
 import sys
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import psutil
 
+_Handler = Callable[[int, Any], Any] | int | None
+
 _SET_CHILD_SUBREAPER = 36
 """PR_SET_CHILD_SUBREAPER of Linux's prctl."""
+
+_LOOK_SECONDS = 0.1
+"""How long a signal may wait for somebody to look."""
 
 
 def family(pid: int) -> list[psutil.Process]:
@@ -21,8 +28,16 @@ def family(pid: int) -> list[psutil.Process]:
     import psutil
 
     try:
-        parent = psutil.Process(pid)
-        return [parent, *parent.children(recursive=True)]
+        return _family(psutil.Process(pid))
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _family(process: psutil.Process) -> list[psutil.Process]:
+    import psutil
+
+    try:
+        return [process, *process.children(recursive=True)]
     except psutil.NoSuchProcess:
         return []
 
@@ -41,18 +56,25 @@ def end_children(timeout: float = 15.0) -> None:
     """`end_families` of everything that this process started or adopted."""
     import psutil
 
-    end_families([child.pid for child in psutil.Process().children()], timeout)
+    with _signals_hurry() as signals:
+        _end([child.pid for child in psutil.Process().children()], timeout, signals)
 
 
 def end_families(pids: Sequence[int], timeout: float = 15.0) -> None:
     """End processes and all their descendants: politely from the top, then for certain.
 
     Servers start workers in sessions of their own, so that ending a process group would miss
-    them. Safe to call twice.
+    them. Safe to call twice. Ctrl-C or SIGTERM meanwhile ends the politeness, not the ending.
 
     Args:
         timeout: seconds that they have to end by themselves.
     """
+    with _signals_hurry() as signals:
+        _end(pids, timeout, signals)
+
+
+def _end(pids: Sequence[int], timeout: float, signals: Sequence[int]) -> None:
+    """`signals` grows when somebody cannot wait any longer."""
     import psutil
 
     families = [family(pid) for pid in pids]
@@ -60,8 +82,12 @@ def end_families(pids: Sequence[int], timeout: float = 15.0) -> None:
         for process in processes[:1]:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.terminate()
-    everyone = [process for processes in families for process in processes]
-    _, alive = psutil.wait_procs(everyone, timeout)
+    alive = [process for processes in families for process in processes]
+    deadline = time.monotonic() + timeout
+    while alive and not signals and time.monotonic() < deadline:
+        _, alive = psutil.wait_procs(alive, _LOOK_SECONDS)
+    # What they have started since the first look goes with them.
+    alive = list({member: None for process in alive for member in _family(process)})
     for process in alive:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
@@ -69,14 +95,54 @@ def end_families(pids: Sequence[int], timeout: float = 15.0) -> None:
 
 
 @contextlib.contextmanager
+def _signals_hurry() -> Iterator[Sequence[int]]:
+    """Collect Ctrl-C and SIGTERM while the block runs; one of them is passed on after it.
+
+    Not where an exception is on its way already: then the program ends as it is, and for a better
+    reason. Outside of the main thread Python runs no handlers, so nothing is to be done.
+    """
+    signals: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield signals
+        return
+    before = _take(lambda number, _: signals.append(number))
+    try:
+        yield signals
+    finally:
+        _give_back(before)
+    if signals and sys.exception() is None:
+        signal.raise_signal(signals[0])
+
+
+@contextlib.contextmanager
 def sigterm_as_interrupt() -> Iterator[None]:
-    """Take SIGTERM (systemd, a container's stop) as Ctrl-C while the block runs; main thread."""
+    """Take SIGTERM (systemd, a container's stop) as Ctrl-C while the block runs; main thread.
+
+    Only the first of them raises KeyboardInterrupt: none after it can break off the ending.
+    """
 
     def interrupt(*_: object) -> None:
+        _take(lambda *_: None)
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = _take(interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        _give_back(before)
+
+
+def _take(handler: Callable[[int, object], None]) -> dict[signal.Signals, _Handler]:
+    """Handle both signals, unless this process was told to ignore one; the handlers until now."""
+    taken: dict[signal.Signals, _Handler] = {}
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before = signal.getsignal(number)
+        if before not in (signal.SIG_IGN, None):
+            taken[number] = before
+            signal.signal(number, handler)
+    return taken
+
+
+def _give_back(before: Mapping[signal.Signals, _Handler]) -> None:
+    for number, handler in before.items():
+        signal.signal(number, handler)
