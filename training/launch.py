@@ -14,7 +14,7 @@ from typing import Any
 
 from training.recipe import TrainingProgress, TrainingReport, TrainingSpec
 from voiceforge import errors
-from voiceforge.errors import StageError, VoiceForgeError
+from voiceforge.errors import AudioError, StageError, VoiceForgeError
 from voiceforge.files import storage_errors, write_json
 
 LOG = "training.log"
@@ -34,6 +34,7 @@ def run_training(
 
     Raises:
         UsageError: what the spec asks for cannot be trained; see `training.lora.train`.
+        AudioError: a recording of the corpus cannot be read; names it.
         StageError: the process crashed; the message holds the last lines of its log.
         KeyboardInterrupt: passed on after the process group has ended.
     """
@@ -106,6 +107,8 @@ def _environment(threads: int) -> Mapping[str, str]:
 
 
 def _as_raised(fields: Mapping[str, str]) -> VoiceForgeError:
+    if fields["kind"] == AudioError.__name__:
+        return AudioError(fields["message"], reason=fields["reason"])
     kind = getattr(errors, fields["kind"], StageError)
     return kind(fields["message"])
 

@@ -1,8 +1,8 @@
 """The training process: `python -m training.worker SPEC.json`.
 
 SPEC.json holds {"spec": ..., "workspace": ...}. Standard output carries one JSON object a line:
-{"progress": ...} while it trains, then {"report": ...} or {"error": {"kind", "message"}}. Whatever
-a library prints goes to standard error.
+{"progress": ...} while it trains, then {"report": ...} or {"error": {"kind", "message"}}, for an
+AudioError with its "reason". Whatever a library prints goes to standard error.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from training.recipe import TrainingProgress, TrainingSpec
-from voiceforge.errors import VoiceForgeError
+from voiceforge.errors import AudioError, VoiceForgeError
 from voiceforge.files import read_json
 
 
@@ -40,7 +40,8 @@ def main(arguments: list[str]) -> int:
             TrainingSpec.from_dict(fields["spec"]), Path(fields["workspace"]), on_progress
         )
     except VoiceForgeError as error:
-        say("error", {"kind": type(error).__name__, "message": str(error)})
+        reason = {"reason": error.reason} if isinstance(error, AudioError) else {}
+        say("error", {"kind": type(error).__name__, "message": str(error), **reason})
         return error.exit_code
     say("report", report.as_dict())
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 
 from training.launch import LOG, run_training
 from training.recipe import TrainingProgress, TrainingReport, TrainingSpec
-from voiceforge.errors import StageError, UsageError
+from voiceforge.errors import AudioError, StageError, UsageError
 from voiceforge.files import read_json, write_json
 
 
@@ -73,6 +74,20 @@ def test_another_recipe_does_not_continue(spec: TrainingSpec, tmp_path: Path) ->
 def test_the_workers_errors_arrive_as_they_were_raised(spec: TrainingSpec, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="English only"):
         run_training(dataclasses.replace(spec, language="it"), tmp_path / "w", lambda _: None)
+
+
+def test_a_recording_that_is_gone_is_named_with_its_reason(
+    spec: TrainingSpec, prompts_corpus: Path, tmp_path: Path
+) -> None:
+    corpus = tmp_path / "corpus"
+    shutil.copytree(prompts_corpus, corpus)
+    gone = min(corpus.glob("*.flac"))
+    gone.unlink()
+    spec = dataclasses.replace(spec, corpus=corpus)
+    with pytest.raises(AudioError, match="does not exist") as caught:
+        run_training(spec, tmp_path / "w", lambda _: None)
+    assert caught.value.reason == "missing"
+    assert str(gone) in str(caught.value)
 
 
 def test_a_crash_tells_the_last_lines_of_the_log(spec: TrainingSpec, tmp_path: Path) -> None:
