@@ -35,6 +35,7 @@ def run_training(
     Raises:
         UsageError: what the spec asks for cannot be trained; see `training.lora.train`.
         AudioError: a recording of the corpus cannot be read; names it.
+        StorageError: a disk is full or read-only.
         StageError: the process crashed; the message holds the last lines of its log.
         KeyboardInterrupt: passed on after the process group has ended.
     """

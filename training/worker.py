@@ -14,13 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from training.recipe import TrainingProgress, TrainingSpec
-from voiceforge.errors import AudioError, VoiceForgeError
-from voiceforge.files import read_json
+from voiceforge.errors import AudioError, StorageError, VoiceForgeError
+from voiceforge.files import as_storage_error, read_json
+
+_HALF_WRITTEN = ("inline_container.cc", "PytorchStreamWriter failed", "iostream error")
+"""What `torch.save` says of a file that the disk did not take; it does not pass on why."""
 
 
 def main(arguments: list[str]) -> int:
     """Train what the spec file asks for; the exit status is 0 when the report was written."""
     fields = read_json(Path(arguments[0]))
+    workspace = Path(fields["workspace"])
     lines = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
 
@@ -36,15 +40,29 @@ def main(arguments: list[str]) -> int:
         from training.lora import train
 
         logging.set_verbosity_error()
-        report = train(
-            TrainingSpec.from_dict(fields["spec"]), Path(fields["workspace"]), on_progress
-        )
-    except VoiceForgeError as error:
-        reason = {"reason": error.reason} if isinstance(error, AudioError) else {}
-        say("error", {"kind": type(error).__name__, "message": str(error), **reason})
-        return error.exit_code
+        report = train(TrainingSpec.from_dict(fields["spec"]), workspace, on_progress)
+    except Exception as error:
+        known = error if isinstance(error, VoiceForgeError) else _storage_error(error, workspace)
+        if known is None:
+            raise
+        reason = {"reason": known.reason} if isinstance(known, AudioError) else {}
+        say("error", {"kind": type(known).__name__, "message": str(known), **reason})
+        return known.exit_code
     say("report", report.as_dict())
     return 0
+
+
+def _storage_error(error: Exception, workspace: Path) -> StorageError | None:
+    """The `StorageError` behind an error of safetensors, torch or the trainer, if there is one."""
+    if known := as_storage_error(error):
+        return known
+    if isinstance(error, RuntimeError) and any(words in str(error) for words in _HALF_WRITTEN):
+        return StorageError(
+            f"A checkpoint in {workspace} could not be written whole; most likely the disk is "
+            "full. Free some space (`voiceforge gc` removes artifacts that nothing needs) and run "
+            "again: training continues from its last checkpoint."
+        )
+    return None
 
 
 if __name__ == "__main__":

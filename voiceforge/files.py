@@ -164,6 +164,7 @@ def as_storage_error(error: BaseException) -> StorageError | None:
 # SQLite and the writers of audio, tensors and tables pass the disk's errors on as text.
 _WORDS = {
     errno.ENOSPC: (os.strerror(errno.ENOSPC), "database or disk is full"),
+    errno.EDQUOT: (os.strerror(errno.EDQUOT),),
     errno.EROFS: (os.strerror(errno.EROFS), "readonly database", "unable to open database file"),
     errno.EFBIG: (os.strerror(errno.EFBIG),),
 }

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -16,7 +19,7 @@ import pytest
 
 from training.launch import LOG, run_training
 from training.recipe import TrainingProgress, TrainingReport, TrainingSpec
-from voiceforge.errors import AudioError, StageError, UsageError
+from voiceforge.errors import AudioError, StageError, StorageError, UsageError
 from voiceforge.files import read_json, write_json
 
 
@@ -88,6 +91,53 @@ def test_a_recording_that_is_gone_is_named_with_its_reason(
         run_training(spec, tmp_path / "w", lambda _: None)
     assert caught.value.reason == "missing"
     assert str(gone) in str(caught.value)
+
+
+@contextmanager
+def small_files(limit: int) -> Iterator[None]:
+    """This process and those it starts may write no file of more than `limit` bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+DISK = """
+import json, sys
+from pathlib import Path
+from training.launch import run_training
+from training.recipe import TrainingSpec
+from voiceforge.errors import StageError, StorageError
+spec = TrainingSpec.from_dict(json.loads(Path(sys.argv[2]).read_text()))
+try:
+    run_training(spec, Path(sys.argv[1]) / "w", lambda _: None)
+except (StorageError, StageError) as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.parametrize("size", ["64k", "6m"])
+def test_a_full_disk_is_said_without_a_traceback(
+    spec: TrainingSpec, tmp_path: Path, size: str
+) -> None:
+    """A real one, full at the adapter's weights or only at the optimizer's state."""
+    write_json(tmp_path / "spec.json", spec.as_dict())
+    (tmp_path / "disk").mkdir()
+    # A tmpfs in a mount namespace of its own.
+    mount = 'mount -t tmpfs -o size="$1" none "$2" && exec "$3" -c "$4" "$2" "$5"'
+    command = ["unshare", "--mount", "--map-root-user", "sh", "-c", mount, "sh", size]
+    command += [str(tmp_path / "disk"), sys.executable, DISK, str(tmp_path / "spec.json")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.stdout.startswith("StorageError "), done.stdout + done.stderr
+    assert "disk is full" in done.stdout
+    assert len(done.stdout.splitlines()) == 1
+
+
+def test_a_limit_on_files_is_said_without_a_traceback(spec: TrainingSpec, tmp_path: Path) -> None:
+    with small_files(100_000), pytest.raises(StorageError, match="larger than this machine lets"):
+        run_training(spec, tmp_path / "w", lambda _: None)
 
 
 def test_a_crash_tells_the_last_lines_of_the_log(spec: TrainingSpec, tmp_path: Path) -> None:
