@@ -22,11 +22,13 @@ def add_domain(domain: str, language: str, source: Path, base_model: str | None)
     """Add `domain` to params.yaml, comments and all kept, after a look at its recordings.
 
     Raises:
-        UsageError: a bad or taken name, or a folder that is not there or has no usable table.
+        UsageError: a bad or taken name, a folder that is not there or has no usable table, or no
+            such base model.
     """
-    from data.catalogue import entry as base_model_entry
+    from data.catalogue import CATALOGUE
     from data.sources.base import Reach
     from data.sources.folder import Folder
+    from training.base_models import describe_folder, own_folder
     from voiceforge.params import FolderSource
 
     settings = load_settings()
@@ -40,19 +42,22 @@ def add_domain(domain: str, language: str, source: Path, base_model: str | None)
     if not re.fullmatch(r"[a-z]{2,3}", language):
         raise UsageError(f"{language!r} is no ISO 639-1 language code, such as en or it.")
     model = base_model or (_ENGLISH if language == "en" else _MULTILINGUAL)
-    base_model_entry(model)
-    if language != "en" and model.endswith(".en"):
+    own = own_folder(model)
+    english_only = model.endswith(".en") if own is None else not describe_folder(own).multilingual
+    if language != "en" and english_only:
         raise UsageError(
             f"{model} knows English only. For {language!r} name a multilingual base model, such as "
             f"{_MULTILINGUAL}."
         )
+    if own is not None:
+        inside = str(_in_project(own, settings.project))
+        model = str(own) if inside in CATALOGUE else inside
     folder = source.expanduser().resolve()
     params = FolderSource(kind="folder", path=str(folder), language=language)
     plan = Folder(params, settings.project).plan(Reach(settings.cache, True, 0.0))
     if not plan.recordings:
         raise UsageError(f"The table in {folder} names no recording that is there with its text.")
-    if folder.is_relative_to(settings.project):
-        folder = folder.relative_to(settings.project)
+    folder = _in_project(folder, settings.project)
     entry: dict[str, object] = {
         "language": language,
         "base_model": model,
@@ -69,6 +74,11 @@ def add_domain(domain: str, language: str, source: Path, base_model: str | None)
         f"`voiceforge run --domain {domain}` works on them.",
         highlight=False,
     )
+
+
+def _in_project(folder: Path, project: Path) -> Path:
+    """As params.yaml names a folder: paths there start at the project."""
+    return folder.relative_to(project) if folder.is_relative_to(project) else folder
 
 
 def with_domain(text: str, domain: str, entry: Mapping[str, object]) -> str:

@@ -16,7 +16,7 @@ def base_model(workspace: Workspace) -> BaseModel:
     """Resolve the domain's base model; cheap when the cache holds it.
 
     Raises:
-        UsageError: the catalogue has none of that name.
+        UsageError: neither the catalogue nor the project has one of that name.
         SourceError, IntegrityError: it cannot be had, or its cached copy is corrupt.
     """
     from training.base_models import resolve
@@ -27,5 +27,6 @@ def base_model(workspace: Workspace) -> BaseModel:
         cache=settings.cache,
         offline=settings.offline,
         timeout=settings.source_timeout,
+        start=settings.project,
         progress=lambda message: workspace.report(STAGE, 0, 0, message),
     )

@@ -49,6 +49,7 @@ def resolve(
     cache: Path,
     offline: bool,
     timeout: float,
+    start: Path | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> BaseModel:
     """The base model of that catalogue name or folder, fetched and converted when need be.
@@ -58,6 +59,7 @@ def resolve(
         cache: folder of downloads and converted models.
         offline: open no network connection.
         timeout: seconds after which a silent source is given up.
+        start: where the path of a folder starts; the current directory by default.
         progress: told in words what takes time.
 
     Raises:
@@ -66,18 +68,9 @@ def resolve(
         IntegrityError: files are corrupt, or the weights are not those of the catalogue.
         StorageError: the disk is full or read-only.
     """
-    if name not in catalogue.CATALOGUE and Path(name).is_dir():
-        folder = Path(name).resolve()
-        return _describe(folder.name, folder, tensor_digest(folder), "unknown")
-    if name not in catalogue.names("whisper", "nemo"):
-        known = ", ".join(catalogue.names("whisper"))
-        raise UsageError(f"There is no base model or folder {name!r}. Known base models: {known}.")
+    if (own := own_folder(name, start)) is not None:
+        return describe_folder(own)
     entry = catalogue.entry(name)
-    if entry.kind != "whisper":
-        raise UsageError(
-            f"{name} is a NeMo model. Whisper base models are: "
-            f"{', '.join(catalogue.names('whisper'))}."
-        )
     folder = cache / "base-models" / name
     made_from = {"pin": entry.pin, "conversion": _CONVERSION}
     if not _is_made(folder, made_from):
@@ -89,6 +82,37 @@ def resolve(
                 _make(entry, source, folder, made_from)
     facts = check_sealed(folder)
     return _describe(name, folder, facts["tensors"], entry.licence)
+
+
+def own_folder(name: str, start: Path | None = None) -> Path | None:
+    """The folder that a base model's name means; None for a Whisper model of the catalogue.
+
+    Args:
+        name: as that of `resolve`.
+        start: as that of `resolve`.
+
+    Raises:
+        UsageError: no such name or folder, or a NeMo model.
+    """
+    known = ", ".join(catalogue.names("whisper"))
+    if name in catalogue.names("whisper"):
+        return None
+    if name in catalogue.names("nemo"):
+        raise UsageError(f"{name} is a NeMo model. Whisper base models are: {known}.")
+    folder = (start or Path()) / Path(name).expanduser()
+    if name not in catalogue.CATALOGUE and folder.is_dir():
+        return folder.resolve()
+    raise UsageError(f"There is no base model or folder {name!r}. Known base models: {known}.")
+
+
+def describe_folder(folder: Path) -> BaseModel:
+    """A model of one's own as a base model.
+
+    Raises:
+        UsageError: it holds no safetensors, or is not a Whisper model.
+        IntegrityError, StorageError: its files are corrupt or missing.
+    """
+    return _describe(folder.name, folder, tensor_digest(folder), "unknown")
 
 
 def tensor_digest(folder: Path) -> str:

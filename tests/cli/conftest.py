@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -37,6 +37,7 @@ class Place:
 
     path: Path
     cache: Path
+    start: str = "."
 
     def __call__(self, *arguments: str | Path, **environ: str) -> Ended:
         return self.through([], *arguments, **environ)
@@ -47,13 +48,17 @@ class Place:
         command = [*prefix, str(COMMAND), *(str(argument) for argument in arguments)]
         done = subprocess.run(
             command,
-            cwd=self.path,
+            cwd=self.path / self.start,
             env={**kept, "COLUMNS": "120", **environ},
             capture_output=True,
             text=True,
             timeout=240,
         )
         return Ended(done.returncode, done.stdout, done.stderr)
+
+    def below(self, folder: str) -> Place:
+        """The command in a folder of the project."""
+        return replace(self, start=folder)
 
     def tree(self) -> dict[str, bytes | None]:
         """Every file below the project with its content, and every folder."""

@@ -16,6 +16,10 @@ import pytest
 import yaml
 
 from cli.init import with_domain
+from lifecycle.base_model import base_model
+from lifecycle.workspace import open_workspace
+from training.base_models import resolve
+from voiceforge.settings import load_settings
 
 SLOW = ("torch", "transformers", "dagster", "mlflow", "bentoml", "dvc", "pandas", "ctranslate2",
         "numpy", "peft", "great_expectations", "httpx")  # fmt: skip
@@ -158,6 +162,24 @@ def test_init_adds_a_domain_and_leaves_every_other_byte(place: Any, calls: Path)
     )
 
 
+def test_init_takes_a_model_folder_from_where_the_user_stands(place: Any, calls: Path) -> None:
+    """params.yaml names it from the project, and stages find it from anywhere."""
+    model = resolve("whisper-tiny.en", cache=place.cache, offline=False, timeout=60.0)
+    shutil.copytree(model.path, place.path / "models" / "mine")
+    added = ("--language", "en", "--source", calls, "--base-model", "../models/mine")
+    ended = place.below("calls")("init", "own-en", *added)
+    assert ended.code == 0, ended.err
+    params = yaml.safe_load((place.path / "params.yaml").read_text())
+    assert params["domains"]["own-en"]["base_model"] == "models/mine"
+    for folder in (".", "calls"):
+        settings = load_settings({}, place.path / folder)
+        found = base_model(open_workspace("own-en", settings))
+        assert (found.name, found.sha256) == ("mine", model.sha256)
+    refused = place.below("calls")("init", "own-it", "--language", "it", *added[2:])
+    assert refused.code == 2
+    assert "knows English only" in refused.paragraph()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -167,10 +189,22 @@ def test_init_adds_a_domain_and_leaves_every_other_byte(place: Any, calls: Path)
         (["new", "--language", "en", "--source", "empty"], "must hold one .csv or .tsv"),
         (["new", "--language", "en", "--source", "columns"], "text"),
         (["new", "--language", "en", "--source", "absent"], "names no recording that is there"),
-        (["new", "--language", "en", "--source", "calls", "--base-model", "x"], "no 'x'"),
+        (["new", "--language", "en", "--source", "calls", "--base-model", "x"], "folder 'x'"),
         (
             ["new", "--language", "it", "--source", "calls", "--base-model", "whisper-tiny.en"],
             "knows English only",
+        ),
+        (
+            ["new", "--language", "en", "--source", "calls", "--base-model", "prompts-en"],
+            "Known base models: whisper-tiny.en, whisper-base",
+        ),
+        (
+            ["new", "--language", "en", "--source", "calls", "--base-model", "canary-1b-flash"],
+            "is a NeMo model. Whisper base models are: whisper-tiny.en",
+        ),
+        (
+            ["new", "--language", "en", "--source", "calls", "--base-model", "calls"],
+            "holds no .safetensors file",
         ),
         (["new", "--language", "en"], "--source"),
     ],

@@ -114,6 +114,9 @@ def test_a_local_folder_is_a_base_model(tiny: BaseModel, tmp_path: Path) -> None
     assert mine == dataclasses.replace(
         tiny, name="mine", path=(tmp_path / "mine").resolve(), licence="unknown"
     )
+    assert resolve("mine", cache=tmp_path / "unused", start=tmp_path, **OFFLINE) == mine
+    with pytest.raises(UsageError, match=r"no base model or folder 'mine'"):
+        resolve("mine", cache=tmp_path, **OFFLINE)
     assert not (tmp_path / "unused").exists()
 
 
