@@ -29,14 +29,10 @@ def transcribe_held_out(settings: Settings, domain: str) -> None:
     log = settings.home / "logs" / "try.log"
     with sigterm_as_interrupt(), start_service(free_port(), environ, log) as service:
         answer = client.transcribe(service.url, path)
-        *_, last = (
-            event["text"]
-            for event in client.stream(service.url, read_flac(path))
-            if event["type"] == "final"
-        )
+        streamed = client.text_of(client.stream(service.url, read_flac(path)))
     console.print(f"\nHeld-out clip {clip.id}, {clip.duration:.1f} s, through the service:")
     console.print(f"  reference  {clip.text}", highlight=False)
     console.print(
         f"  HTTP       {answer['text']}   ({1000 * answer['seconds']:.0f} ms)", highlight=False
     )
-    console.print(f"  WebSocket  {last}", highlight=False)
+    console.print(f"  WebSocket  {streamed}", highlight=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,23 +39,34 @@ def transcribe(url: str, path: Path, *, timeout: float = 600.0) -> dict[str, Any
     return answer
 
 
-def stream(url: str, samples: Samples, *, realtime: bool = False) -> Iterator[dict[str, Any]]:
+def stream(
+    url: str, samples: Samples, *, realtime: bool = False, timeout: float = 30.0
+) -> Iterator[dict[str, Any]]:
     """Stream samples over WebSocket in chunks of 100 ms; yields the events as they come.
 
     Args:
         url: of the service, http.
         samples: mono audio at 16 kHz, float32 in -1..1.
         realtime: send as fast as the audio would be spoken.
+        timeout: seconds to wait for the service to open the stream.
 
     Raises:
-        StageError: the service refuses the stream or goes away.
+        StageError: the service cannot be reached, is another program, refuses the stream or goes
+            away.
     """
-    from websockets.exceptions import ConnectionClosed
+    from websockets.exceptions import ConnectionClosed, WebSocketException
     from websockets.sync.client import connect
 
     pcm = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype("<i2").tobytes()
     address = url.replace("http", "ws", 1) + "/api/v1/transcribe/stream"
-    with connect(address, open_timeout=30) as socket:
+    try:
+        opened = connect(address, open_timeout=timeout)
+    except (OSError, WebSocketException) as error:
+        raise StageError(
+            f"The service at {url} opens no stream ({error}). Check that it runs there, "
+            "and its log."
+        ) from error
+    with opened as socket:
 
         def send() -> None:
             try:
@@ -83,6 +94,12 @@ def stream(url: str, samples: Samples, *, realtime: bool = False) -> Iterator[di
         finally:
             socket.close()
             sender.join(timeout=5.0)
+
+
+def text_of(events: Iterable[Mapping[str, Any]]) -> str:
+    """What was said in a whole stream: its final segments, in order; "" when there are none."""
+    finals = (event["text"] for event in events if event["type"] == "final")
+    return " ".join(text for text in finals if text)
 
 
 def _reason(body: str) -> str:

@@ -174,11 +174,18 @@ def test_a_stream_gives_interims_and_finals(
     assert events[-1] == {"type": "end"}
     finals = [event for event in events if event["type"] == "final"]
     assert [final["segment"] for final in finals] == [0, 1]
+    assert client.text_of(events) == f"{finals[0]['text']} {finals[1]['text']}"
     assert "enter your password" in finals[0]["text"]
     assert "circuits are busy" in finals[1]["text"]
     assert finals[0]["end"] <= finals[1]["start"]
     assert finals[1]["words"][0]["start"] >= finals[1]["start"]
     assert "interim" in {event["type"] for event in events}
+
+
+def test_a_stream_in_which_nobody_speaks_has_an_empty_text(ready: ServiceProcess) -> None:
+    events = list(client.stream(ready.url, np.zeros(16_000, np.float32)))
+    assert {event["type"] for event in events} == {"ready", "end"}
+    assert client.text_of(events) == ""
 
 
 def test_bytes_may_be_cut_anywhere_and_odd_messages_are_refused(
