@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from voiceforge.files import read_json, write_text
+from voiceforge.params import domain_params
+from voiceforge.settings import PARAMS_FILE
 
 _PROJECT = Path(__file__).resolve().parent.parent
 _DOMAIN = "telephony-en"
@@ -21,17 +23,21 @@ _BLOCK = re.compile(r"(<!-- figures -->\n).*?(<!-- /figures -->)", re.DOTALL)
 
 def main() -> None:
     readme = _PROJECT / "README.md"
-    text, replaced = _BLOCK.subn(
-        lambda match: f"{match[1]}{figures(_PROJECT / 'results' / _DOMAIN)}{match[2]}",
-        readme.read_text(),
-    )
+    confidence = domain_params(_PROJECT / PARAMS_FILE, _DOMAIN).evaluation.confidence
+    table = figures(_PROJECT / "results" / _DOMAIN, confidence)
+    text, replaced = _BLOCK.subn(lambda match: f"{match[1]}{table}{match[2]}", readme.read_text())
     if replaced != 1:
         raise SystemExit("README.md must hold the figures' markers once.")
     write_text(readme, text)
 
 
-def figures(results: Path) -> str:
-    """The table of word error rates, and one line on speed and verdict, as Markdown."""
+def figures(results: Path, confidence: float) -> str:
+    """The table of word error rates, and one line on speed and verdict, as Markdown.
+
+    Args:
+        results: folder of the domain's results.
+        confidence: of the intervals in them, the domain's `evaluation.confidence`.
+    """
     metrics, decided = read_json(results / "metrics.json"), read_json(results / "certificate.json")
     trained = read_json(results / "adapter.json")
     lines = [
@@ -42,10 +48,11 @@ def figures(results: Path) -> str:
     latency = metrics["latency"]
     lines += [
         "",
-        f"Word error rates with 95% intervals. The padded base model ({latency['clips']} timed "
-        f"clips: p50 {latency['base_p50_seconds']:.2f} s) hears a stratified sample of the "
-        "synthetic accents and every human prompt; the difference is on the words that both "
-        f"heard. The fine-tuned engine takes p50 {latency['p50_seconds']:.3f} s a clip, "
+        f"Word error rates with {100 * confidence:g}% intervals. The padded base model "
+        f"({latency['clips']} timed clips: p50 {latency['base_p50_seconds']:.2f} s) hears a "
+        "stratified sample of the synthetic accents and every human prompt; the "
+        f"difference is on the words that both heard. The fine-tuned engine takes "
+        f"p50 {latency['p50_seconds']:.3f} s a clip, "
         f"{latency['speedup']:.1f} times as fast one clip at a time and "
         f"{latency['speedup_batch']:.1f} times in batches ({latency['machine']}). Training took "
         f"{trained['seconds'] / 60:.1f} minutes. Verdict of the certificate: "

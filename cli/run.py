@@ -91,8 +91,9 @@ def closing_table(workspace: Workspace) -> Table:
         f"{latency['speedup']:.1f} x the speed",
     )
     table.caption = (
-        "Word error rates with 95% intervals. The padded base model hears a stratified sample; "
-        "'word errors' compares on what both heard."
+        f"Word error rates with {100 * workspace.domain.evaluation.confidence:g}% intervals. The "
+        "padded base model hears a stratified sample; 'word errors' compares on what both "
+        "heard."
     )
     return table
 

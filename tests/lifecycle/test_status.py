@@ -1,4 +1,4 @@
-"""`voiceforge status` after a run."""
+"""What the command shows of a domain after a run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cli.run import closing_table
 from cli.status import show_status
 from lifecycle.certificate import make_certificate
 from lifecycle.model_version import make_model_version
@@ -38,3 +39,11 @@ def test_status_shows_champion_verdict_rates_and_age(
     assert "promote" in row
     assert f"{english['fine_tuned']['words']:,} words" in row
     assert "0 min" in row
+
+
+def test_the_closing_table_names_the_confidence_of_its_intervals(world: Any) -> None:
+    params = world.settings.project / "params.yaml"
+    params.write_text(params.read_text().replace("confidence: 0.95", "confidence: 0.9"))
+    world.train("first", 1)
+    caption = str(closing_table(world.workspace).caption)
+    assert caption.startswith("Word error rates with 90% intervals.")
