@@ -6,13 +6,14 @@ import base64
 import contextlib
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from lifecycle.artifacts import Artifact
+from lifecycle.checks import Check
 from lifecycle.progress import Progress, listening
 from lifecycle.workspace import Workspace, domain_lock, open_workspace
 
@@ -52,6 +53,17 @@ def result(
             "found unchanged": artifact.reused,
         },
         data_version=dg.DataVersion(version or artifact.sha256),
+    )
+
+
+def judged(
+    context: dg.AssetCheckExecutionContext, check: Callable[[Workspace], Check]
+) -> dg.AssetCheckResult:
+    """The result of a check of `lifecycle.checks` on the run's domain."""
+    with stage(context) as workspace:
+        result = check(workspace)
+    return dg.AssetCheckResult(
+        passed=result.passed, description=result.sentence, metadata=dict(result.figures)
     )
 
 

@@ -4,9 +4,10 @@ from typing import Any
 
 import dagster as dg
 
-from assets.common import GROUP, domains, result, stage, table
+from assets.common import GROUP, domains, judged, result, stage, table
+from lifecycle import checks
 from lifecycle.corpus import corpus_version, make_corpus, version_corpus
-from lifecycle.splits import make_splits, split_problems
+from lifecycle.splits import make_splits
 
 
 @dg.asset(partitions_def=domains, group_name=GROUP, kinds={"dvc", "flac"})
@@ -36,20 +37,7 @@ def corpus(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
 )
 def few_quarantined(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
     """Blocks the run when sources lose more than `quarantine_limit` of their recordings."""
-    with stage(context) as workspace:
-        summary = workspace.current("corpus").summary
-        limit = workspace.domain.quarantine_limit
-    total = summary["utterances"] + summary["quarantined"]
-    share = summary["quarantined"] / max(1, total)
-    return dg.AssetCheckResult(
-        passed=summary["utterances"] > 0 and share <= limit,
-        description=(
-            f"{summary['quarantined']} of {total} recordings ({share:.1%}) are in quarantine; "
-            f"quarantine_limit allows {limit:.0%}. Their reasons are in quarantine.parquet beside "
-            "the corpus."
-        ),
-        metadata={"share": share, "limit": limit},
-    )
+    return judged(context, checks.few_quarantined)
 
 
 @dg.asset_check(asset=corpus, partitions_def=domains, description="The corpus is under DVC.")
@@ -83,10 +71,4 @@ def splits(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
 )
 def splits_are_disjoint(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
     """Blocks training when a text or a separable speaker is in two splits, or a split is empty."""
-    with stage(context) as workspace:
-        problems = split_problems(workspace)
-    return dg.AssetCheckResult(
-        passed=not problems,
-        description="; ".join(problems[:5]) or "No text is in two splits.",
-        metadata={"problems": len(problems)},
-    )
+    return judged(context, checks.splits_are_disjoint)

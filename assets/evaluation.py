@@ -5,9 +5,10 @@ from typing import Any
 
 import dagster as dg
 
-from assets.common import GROUP, domains, result, stage, table
+from assets.common import GROUP, domains, judged, result, stage, table
 from assets.corpus import splits
 from assets.model import base_engine, engine
+from lifecycle import checks
 from lifecycle.artifacts import Artifact
 from lifecycle.predictions import make_base_predictions, make_predictions
 from lifecycle.reports import make_accent_report, make_accuracy_report, make_latency_report
@@ -34,17 +35,7 @@ def base_predictions(context: dg.AssetExecutionContext) -> dg.MaterializeResult[
 )
 def predictions_are_complete(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
     """Blocks when a test utterance has no prediction."""
-    from lifecycle import predictions as core
-
-    with stage(context) as workspace:
-        heard = {row.utterance_id for row in core.read(workspace.current(core.STAGE))}
-        missing = [row.id for row in core.test_utterances(workspace) if row.id not in heard]
-    return dg.AssetCheckResult(
-        passed=not missing,
-        description=f"{len(missing)} of {len(heard) + len(missing)} test utterances are missing"
-        + (f", such as {missing[0]}." if missing else "."),
-        metadata={"missing": len(missing)},
-    )
+    return judged(context, checks.predictions_are_complete)
 
 
 @dg.asset(partitions_def=domains, group_name=GROUP, deps=[predictions, base_predictions])

@@ -4,8 +4,9 @@ from typing import Any
 
 import dagster as dg
 
-from assets.common import GROUP, domains, percent, picture, result, stage
+from assets.common import GROUP, domains, judged, percent, picture, result, stage
 from assets.corpus import splits
+from lifecycle import checks
 from lifecycle.adapter import PLOT, make_adapter
 from lifecycle.base_model import base_model as resolve_base_model
 from lifecycle.engine import engine_verdict, make_base_engine, make_engine
@@ -63,20 +64,7 @@ def loss_fell(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
 
     A training of few steps has too few points to tell a fall from noise; its word error rates will.
     """
-    with stage(context) as workspace:
-        curve = workspace.current("adapter").summary["loss_curve"]
-    share = len(curve) // 5
-    if not share:
-        return dg.AssetCheckResult(
-            passed=True, description=f"{len(curve)} points of loss are too few to compare."
-        )
-    first = sum(point["loss"] for point in curve[:share]) / share
-    last = sum(point["loss"] for point in curve[-share:]) / share
-    return dg.AssetCheckResult(
-        passed=last < first,
-        description=f"Loss went from {first:.3f} to {last:.3f} (means of {share} points).",
-        metadata={"first": first, "last": last},
-    )
+    return judged(context, checks.loss_fell)
 
 
 @dg.asset(
@@ -94,11 +82,7 @@ def merged_model(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]
 )
 def weights_are_finite(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
     """Blocks when a merged tensor holds NaN or infinity."""
-    with stage(context) as workspace:
-        bad = workspace.current("merged_model").summary["non_finite"]
-    return dg.AssetCheckResult(
-        passed=not bad, description=f"Not finite: {', '.join(bad) or 'none'}."
-    )
+    return judged(context, checks.weights_are_finite)
 
 
 @dg.asset(
@@ -130,9 +114,7 @@ def engine(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
 )
 def engine_agrees(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
     """Blocks when the engine surely loses more word error rate than `engine.margin`."""
-    with stage(context) as workspace:
-        agrees, sentence = engine_verdict(workspace, workspace.current("engine"))
-    return dg.AssetCheckResult(passed=agrees, description=sentence)
+    return judged(context, checks.engine_agrees)
 
 
 @dg.asset(partitions_def=domains, group_name=GROUP, deps=[base_model], kinds={"ctranslate2"})

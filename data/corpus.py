@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from data.rendering import Job, render_all
+from data.rendering import Job, Rendered, render_all
 from data.sources import open_sources
 from data.sources.base import Reach, Recording, Reject
 from data.splits import split_rows
@@ -31,7 +31,7 @@ from voiceforge.errors import StageError
 from voiceforge.files import sha256_json, storage_errors, write_json
 from voiceforge.params import DomainParams
 
-CORPUS_VERSION = 1
+CORPUS_VERSION = 2
 """Raise it when equal sources come to give another corpus: every corpus is built anew."""
 
 
@@ -161,12 +161,12 @@ def _target(recording: Recording, work: Path) -> Path:
     return work / key[:2] / f"{key}.flac"
 
 
-def _utterance(recording: Recording, domain: str, seconds: float) -> Utterance:
+def _utterance(recording: Recording, domain: str, finished: Rendered) -> Utterance:
     folder = hashlib.sha256(recording.id.encode()).hexdigest()[:2]
     return Utterance(
         id=recording.id,
         audio=f"audio/{folder}/{recording.id}.flac",
-        duration=seconds,
+        duration=finished.seconds,
         text=recording.text,
         language=recording.language,
         accent=recording.accent,
@@ -176,6 +176,7 @@ def _utterance(recording: Recording, domain: str, seconds: float) -> Utterance:
         licence=recording.licence,
         split="",
         is_synthetic=recording.is_synthetic,
+        audio_sha256=finished.sha256,
     )
 
 

@@ -6,6 +6,7 @@ again. A recording that takes its process down is tried once more alone and then
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import os
 import signal
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from data.sources.base import Recording, Reject
 from voiceforge.errors import AudioError, StageError, VoiceForgeError
-from voiceforge.files import storage_errors
+from voiceforge.files import sha256_file, storage_errors
 
 SHORTEST = 0.1
 LONGEST = 30.0
@@ -41,8 +42,16 @@ class Job:
     target: Path
 
 
-Outcome = float | Reject
-"""Seconds of audio in the finished file, or why there is none."""
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A finished FLAC: its seconds of audio and the sha256 of its bytes."""
+
+    seconds: float
+    sha256: str
+
+
+Outcome = Rendered | Reject
+"""A finished file, or why there is none."""
 
 
 def render_all(
@@ -144,8 +153,8 @@ def _render_one(job: Job) -> Outcome:
     from data.audio import SAMPLE_RATE, encode_flac
     from data.sources import render
 
-    if seconds := _finished(job.target):
-        return seconds
+    if finished := _finished(job.target):
+        return finished
     try:
         samples = render(job.recording, LONGEST)
     except AudioError as error:
@@ -163,18 +172,19 @@ def _render_one(job: Job) -> Outcome:
         return _reject(job, "too-long", f"It lasts {seconds:.1f} s; at most {LONGEST:g} s.")
     if (peak := float(abs(samples).max())) < _SILENCE:
         return _reject(job, "silent", f"Its loudest sample is {peak:.5f} of 1.")
-    _write(job.target, encode_flac(samples))
-    return seconds
+    content = encode_flac(samples)
+    _write(job.target, content)
+    return Rendered(seconds, hashlib.sha256(content).hexdigest())
 
 
-def _finished(target: Path) -> float:
-    """Seconds in a file of an earlier, interrupted build; 0 where there is no whole one."""
+def _finished(target: Path) -> Rendered | None:
+    """The whole file of an earlier, interrupted build, if there is one."""
     from data.audio import SAMPLE_RATE, read_flac
 
     try:
-        return read_flac(target).size / SAMPLE_RATE
+        return Rendered(read_flac(target).size / SAMPLE_RATE, sha256_file(target))
     except AudioError:
-        return 0.0
+        return None
 
 
 def _write(target: Path, content: bytes) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -46,7 +46,10 @@ def hash_split(key: str, params: SplitParams) -> Split:
 
 
 def assign_splits(
-    utterances: Sequence[Utterance], params: SplitParams, declared: Mapping[str, Split]
+    utterances: Sequence[Utterance],
+    params: SplitParams,
+    declared: Mapping[str, Split],
+    same: Callable[[str], str] = text_key,
 ) -> list[Utterance]:
     """Give every utterance its split, in the order given.
 
@@ -54,20 +57,25 @@ def assign_splits(
         utterances: the corpus; splits that are already there are ignored.
         params: shares, seed, and the fewest speakers a source needs to be split by speaker.
         declared: speakers whose split is fixed beforehand, such as synthetic voices.
+        same: texts for which it gives the same are one text. A text that is alone with its value
+            is where its `text_key` puts it; of several, the first in order decides.
     """
     by_speaker = speaker_splits(utterances, params, declared)
     splits_of_text: dict[str, set[Split | None]] = defaultdict(set)
-    for utterance in utterances:
-        splits_of_text[text_key(utterance.text)].add(by_speaker[utterance.speaker])
+    keys_of_text: dict[str, set[str]] = defaultdict(set)
+    texts = [same(utterance.text) for utterance in utterances]
+    for text, utterance in zip(texts, utterances, strict=True):
+        splits_of_text[text].add(by_speaker[utterance.speaker])
+        keys_of_text[text].add(text_key(utterance.text))
     by_text = {
-        key: only if len(splits) == 1 and (only := next(iter(splits))) else hash_split(key, params)
-        for key, splits in splits_of_text.items()
+        text: only
+        if len(splits) == 1 and (only := next(iter(splits)))
+        else hash_split(min(keys_of_text[text]), params)
+        for text, splits in splits_of_text.items()
     }
     return [
-        replace(
-            utterance, split=_cell(by_text[text_key(utterance.text)], by_speaker[utterance.speaker])
-        )
-        for utterance in utterances
+        replace(utterance, split=_cell(by_text[text], by_speaker[utterance.speaker]))
+        for text, utterance in zip(texts, utterances, strict=True)
     ]
 
 
@@ -97,17 +105,19 @@ def check_splits(
     utterances: Sequence[Utterance],
     params: SplitParams | None = None,
     declared: Mapping[str, Split] | None = None,
+    same: Callable[[str], str] = text_key,
 ) -> list[str]:
     """What is wrong with the splits of a corpus, a sentence each; empty when nothing is.
 
     Texts are always checked, and so are synthetic voices. Whether people should have been kept
-    apart depends on what the splits were made with, so that needs `params` and `declared`.
+    apart depends on what the splits were made with, so that needs `params` and `declared`; `same`
+    is as in `assign_splits`.
     """
     splits_of_text: dict[str, set[Split]] = defaultdict(set)
     splits_of_speaker: dict[str, set[Split]] = defaultdict(set)
     for utterance in utterances:
         if utterance.split in _HEARD:
-            splits_of_text[text_key(utterance.text)].add(utterance.split)
+            splits_of_text[same(utterance.text)].add(utterance.split)
             splits_of_speaker[utterance.speaker].add(utterance.split)
         elif utterance.split not in SPLITS:
             return [f"The utterance {utterance.id} has no split. Run the split stage."]

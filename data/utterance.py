@@ -26,6 +26,7 @@ class Utterance:
         licence: SPDX identifier, or "unknown".
         split: "" until the split stage has run; "left-out" where text and speaker disagree.
         is_synthetic: True for speech made by a machine; reports count it apart from people.
+        audio_sha256: of the FLAC file, so that other audio under an old name is another row.
     """
 
     id: str
@@ -40,3 +41,4 @@ class Utterance:
     licence: str
     split: Split
     is_synthetic: bool
+    audio_sha256: str

@@ -72,7 +72,7 @@ DOMAIN: Mapping[str, str] = {
     "evaluation.base_human_words": "The padded base model hears about this many words of people, "
     "of each accent. More words, narrower intervals, a slower run.",
     "evaluation.latency_clips": "Clips that latency is measured on.",
-    "evaluation.seed": "Seed of the base model's sample, of the resamples and of latency clips.",
+    "evaluation.seed": "Seed of the base model's sample and of the resamples.",
     "gates.overall.kind": "The gate on all held-out speech.",
     "gates.overall.margin": "Its margin, in points of word error rate; 0 for superiority.",
     "gates.human.kind": "The gate on people's speech.",

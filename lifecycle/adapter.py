@@ -11,6 +11,7 @@ from lifecycle.artifacts import Artifact
 from lifecycle.base_model import base_model
 from lifecycle.plots import write_loss_curve
 from lifecycle.workspace import Workspace
+from voiceforge.errors import StageError
 
 if TYPE_CHECKING:
     from training.recipe import TrainingProgress, TrainingReport
@@ -28,11 +29,7 @@ def make_adapter(workspace: Workspace) -> Artifact:
     settings, domain = workspace.settings, workspace.domain
     base = base_model(workspace)
     utterances = workspace.current(splits.STAGE)
-    parameters = {
-        "language": domain.language,
-        "normaliser": domain.evaluation.normaliser,
-        **domain.training.model_dump(mode="json"),
-    }
+    parameters = _parameters(workspace)
 
     def build(folder: Path, checkpoints: Path) -> Mapping[str, Any]:
         spec = TrainingSpec.from_params(
@@ -57,6 +54,30 @@ def make_adapter(workspace: Workspace) -> Artifact:
         parameters,
         build,
     )
+
+
+def check_parameters(workspace: Workspace) -> None:
+    """Refuse to speak of an adapter as made from parameters that it was not made from.
+
+    Raises:
+        StageError: params.yaml has changed since the adapter was trained.
+    """
+    trained, asked = workspace.current(STAGE).parameters, _parameters(workspace)
+    changed = sorted(key for key in asked if trained.get(key) != asked[key])
+    if changed:
+        raise StageError(
+            f"params.yaml was changed while {workspace.domain.name} ran: the adapter was trained "
+            f"with another {', '.join(changed)}. Run the domain again; what still holds is kept."
+        )
+
+
+def _parameters(workspace: Workspace) -> dict[str, Any]:
+    domain = workspace.domain
+    return {
+        "language": domain.language,
+        "normaliser": domain.evaluation.normaliser,
+        **domain.training.model_dump(mode="json"),
+    }
 
 
 def _report(workspace: Workspace, news: TrainingProgress) -> None:

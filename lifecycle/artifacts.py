@@ -17,7 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from voiceforge.errors import IntegrityError, StageError
-from voiceforge.files import new_folder, read_json, sha256_folder, sha256_json, write_json
+from voiceforge.files import (
+    new_folder,
+    read_json,
+    sha256_file,
+    sha256_folder,
+    sha256_json,
+    write_json,
+)
 
 MANIFEST = "manifest.json"
 _KEY_LENGTH = 16
@@ -125,7 +132,7 @@ class ArtifactStore:
         return artifact
 
     def load(self, path: Path) -> Artifact:
-        """Read an artifact's manifest (its files are not hashed again)."""
+        """Read an artifact's manifest (its files are not looked at)."""
         fields = read_json(path / MANIFEST)
         return Artifact(
             domain=fields["domain"],
@@ -180,7 +187,7 @@ class ArtifactStore:
         artifact = self.load(path)
         if artifact.key != key:
             return None
-        _check_files(path)
+        check_files(path, contents=path.is_relative_to(self.root))
         return artifact
 
     def _build(self, question: Question, build: Build, path: Path) -> Artifact:
@@ -212,12 +219,26 @@ class ArtifactStore:
         return self.root / domain / "current" / f"{name}.json"
 
 
-def _check_files(path: Path) -> None:
-    """Cheap check that nothing was removed or cut; hashes are checked where files are loaded."""
-    for name, size in read_json(path / MANIFEST)["sizes"].items():
+def check_files(path: Path, *, contents: bool = True) -> None:
+    """Check an artifact's files against its manifest.
+
+    Args:
+        contents: hash them, which finds what was edited or went bad on the disk; else only that
+            nothing was removed or cut (corpora, which may be large: a row has its audio's hash).
+
+    Raises:
+        IntegrityError: a file is not what the manifest says.
+    """
+    manifest = read_json(path / MANIFEST)
+    for name, size in manifest["sizes"].items():
         file = path / name
         if not file.is_file() or file.stat().st_size != size:
-            raise IntegrityError(
-                f"{file} is missing or not {size} bytes long, as {path / MANIFEST} says it is. "
-                f"Delete the folder {path} and run again: it will be made anew."
-            )
+            wrong = f"missing or not {size} bytes long"
+        elif contents and sha256_file(file) != manifest["files"][name]:
+            wrong = "not the file"
+        else:
+            continue
+        raise IntegrityError(
+            f"{file} is {wrong} that {path / MANIFEST} says it is. Delete the folder {path} and "
+            "run again: it will be made anew."
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,12 +25,15 @@ PAGE = "report.html"
 
 def make_certificate(workspace: Workspace) -> Artifact:
     """Decide, and attach the certificate to the challenger's version in the registry."""
+    from serving.engines.contracts import DECODING_VERSION
+
     registry = model_version.open_registry(workspace)
     name, registered = workspace.domain.name, workspace.current(model_version.STAGE)
     version = str(registered.summary["version"])
     champion = current_champion(workspace)
     if champion is not None and champion.version == version:
-        if decided := deciding_certificate(workspace, version):
+        decided = deciding_certificate(workspace, version)
+        if decided and decided.parameters.get("decoding") == DECODING_VERSION:
             # A later certificate against another champion may be the version's latest.
             registry.attach_certificate(name, version, decided.path)
             return workspace.keep(STAGE, decided)
@@ -40,13 +43,21 @@ def make_certificate(workspace: Workspace) -> Artifact:
         heard = predictions.make_champion_predictions(workspace, folder)
     else:
         heard = workspace.current(predictions.BASE)
+    first = _first_champion(workspace, {version, champion.version if champion else ""})
+    anchor = first and predictions.make_first_champion_predictions(
+        workspace, registry.model_folder(name, first.version)
+    )
     inputs = {
         **reports.report_inputs(workspace),
         engine.STAGE: str(registered.summary["engine_sha256"]),
         "reference_predictions": heard.sha256,
         corpus.STAGE: workspace.current(corpus.STAGE).sha256,
     }
+    if anchor:
+        inputs["first_champion_predictions"] = anchor.sha256
     parameters = {
+        **engine.statistics(workspace),
+        "engine_margin": workspace.domain.engine.margin,
         "gates": workspace.domain.gates.model_dump(mode="json"),
         "quarantine_limit": workspace.domain.quarantine_limit,
         "challenger": version,
@@ -58,6 +69,10 @@ def make_certificate(workspace: Workspace) -> Artifact:
         from experiments.certificate import certificate_section, decide, summary
 
         against_base = _comparisons(workspace, workspace.current(predictions.BASE))
+        anchors = {"base model": against_base} if champion else {}
+        if anchor:
+            anchors["first champion"] = _comparisons(workspace, anchor)
+        test_set = _test_set(workspace)
         decided = decide(
             domain=name,
             challenger=_reference(workspace, name, version, inputs[engine.STAGE]),
@@ -67,7 +82,7 @@ def make_certificate(workspace: Workspace) -> Artifact:
             comparisons=_comparisons(workspace, heard) if champion else against_base,
             gates=workspace.domain.gates,
             checks=_checks(workspace),
-            anchors={"base model": against_base} if champion else None,
+            anchors=anchors,
             hashes={
                 "corpus": inputs[corpus.STAGE],
                 "splits": inputs["splits"],
@@ -76,8 +91,9 @@ def make_certificate(workspace: Workspace) -> Artifact:
                 "code": code_version(workspace),
                 "challenger predictions": inputs[predictions.STAGE],
                 "reference predictions": heard.sha256,
+                "test set": test_set,
             },
-            uses_of_test_set=_uses(workspace, inputs["splits"]),
+            uses_of_test_set=_uses(workspace, test_set),
             created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         )
         write_json(folder / FILE, decided.as_dict())
@@ -97,6 +113,7 @@ def make_certificate(workspace: Workspace) -> Artifact:
             "reference": champion.version if champion else "",
             "reference_name": f"version {champion.version}" if champion else "base model",
             "splits": inputs["splits"],
+            "test_set": test_set,
             "created_at": decided.created_at,
             "uses_of_test_set": decided.uses_of_test_set,
             "gates": [
@@ -140,7 +157,10 @@ def code_version(workspace: Workspace) -> str:
         "--always",
         "--dirty=+changes",
     ]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:  # no git on this machine
+        return __version__
     return " ".join([__version__, found.stdout.strip()]).strip()
 
 
@@ -150,6 +170,17 @@ def deciding_certificate(workspace: Workspace, version: str) -> Artifact | None:
         summary = artifact.summary
         if summary["version"] == version and summary["verdict"] == "promote":
             return artifact
+    return None
+
+
+def _first_champion(workspace: Workspace, others: Collection[str]) -> ModelVersion | None:
+    """The version that was promoted first, where the registry still has it and it is no other."""
+    registered = model_version.open_registry(workspace).versions(workspace.domain.name)
+    known = {entry.version: entry for entry in registered}
+    for artifact in workspace.store.history(workspace.domain.name, STAGE):
+        version = str(artifact.summary["version"])
+        if artifact.summary["verdict"] == "promote" and version in known:
+            return None if version in others else known[version]
     return None
 
 
@@ -201,7 +232,13 @@ def _base_reference(workspace: Workspace) -> ModelReference:
     )
 
 
-def _uses(workspace: Workspace, splits_sha256: str) -> int:
+def _test_set(workspace: Workspace) -> str:
+    """Hash of what is held out, which new training data leaves as it is."""
+    rows = predictions.test_utterances(workspace)
+    return sha256_json(sorted([row.id, row.text, row.audio_sha256] for row in rows))
+
+
+def _uses(workspace: Workspace, test_set: str) -> int:
     """Certificates decided on this test set, the one at hand included."""
     history = workspace.store.history(workspace.domain.name, STAGE)
-    return 1 + sum(str(item.summary["splits"]) == splits_sha256 for item in history)
+    return 1 + sum(1 for item in history if item.summary.get("test_set") == test_set)

@@ -81,7 +81,7 @@ def make_engine(workspace: Workspace) -> Artifact:
         {
             **dataclasses.asdict(spec),
             "trailing_silence": params.trailing_silence,
-            "normaliser": workspace.domain.evaluation.normaliser,
+            **statistics(workspace),
         },
         build,
     )
@@ -107,6 +107,20 @@ def make_base_engine(workspace: Workspace) -> Artifact:
     return workspace.make(
         BASE, VERSION, {"base_model": base.sha256}, dataclasses.asdict(spec), build
     )
+
+
+def statistics(workspace: Workspace) -> dict[str, Any]:
+    """What word error rates and their intervals depend on, besides the speech and the engine."""
+    from serving.engines.contracts import DECODING_VERSION
+
+    params = workspace.domain.evaluation
+    return {
+        "decoding": DECODING_VERSION,
+        "normaliser": params.normaliser,
+        "confidence": params.confidence,
+        "resamples": params.resamples,
+        "seed": params.seed,
+    }
 
 
 def engine_folder(artifact: Artifact) -> Path:

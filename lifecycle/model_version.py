@@ -34,6 +34,7 @@ def make_model_version(workspace: Workspace) -> Artifact:
     from serving.engines import engine_sha256
     from serving.registry import CHALLENGER
 
+    adapter.check_parameters(workspace)
     engine_folder = engine.engine_folder(workspace.current(engine.STAGE))
     stages = (adapter.STAGE, merged_model.STAGE, predictions.STAGE, *_REPORTS)
     inputs = {stage: workspace.current(stage).sha256 for stage in stages}

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 STAGE = "predictions"
 BASE = "base_predictions"
 CHAMPION = "champion_predictions"
-VERSION = 2
+FIRST_CHAMPION = "first_champion_predictions"
+VERSION = 1
 TABLE = "predictions.parquet"
 
 
@@ -43,6 +44,11 @@ def make_champion_predictions(workspace: Workspace, engine: Path) -> Artifact:
     return _predict(workspace, engine, CHAMPION, None)
 
 
+def make_first_champion_predictions(workspace: Workspace, engine: Path) -> Artifact:
+    """The engine that was promoted first on the whole test split: what gates are anchored to."""
+    return _predict(workspace, engine, FIRST_CHAMPION, None)
+
+
 def read(artifact: Artifact) -> list[Prediction]:
     from evaluation.runners import read_predictions
 
@@ -58,6 +64,7 @@ def _predict(
     workspace: Workspace, engine: Path, pointer: str, sample: Mapping[str, int] | None
 ) -> Artifact:
     from serving.engines import engine_sha256
+    from serving.engines.contracts import DECODING_VERSION
 
     params = workspace.domain.evaluation
     identity = engine_sha256(engine)
@@ -87,7 +94,7 @@ def _predict(
         STAGE,
         VERSION,
         {"engine": identity, splits.STAGE: table.sha256},
-        {"batch_size": params.batch_size, **(sample or {})},
+        {"batch_size": params.batch_size, "decoding": DECODING_VERSION, **(sample or {})},
         build,
         pointer=pointer,
     )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from data.utterance import Utterance
 from lifecycle import engine as engines
 from lifecycle import predictions
 from lifecycle.artifacts import Artifact
@@ -39,6 +40,7 @@ def make_latency_report(workspace: Workspace) -> Artifact:
     """Seconds per clip and throughput of the engine and the base engine, measured here and now."""
     from evaluation.runners import machine_name
     from serving.engines import engine_sha256
+    from serving.engines.contracts import DECODING_VERSION
 
     params = workspace.domain.evaluation
     ours, base = (
@@ -81,7 +83,7 @@ def make_latency_report(workspace: Workspace) -> Artifact:
             "threads": workspace.settings.threads,
             "clips": params.latency_clips,
             "batch_size": params.batch_size,
-            "seed": params.seed,
+            "decoding": DECODING_VERSION,
         },
         build,
     )
@@ -212,6 +214,15 @@ def _name(fields: Mapping[str, Any]) -> str:
     return Slice(**fields).name
 
 
+def _evenly(rows: Sequence[Utterance], count: int) -> list[Utterance]:
+    """At most `count` clips, spread evenly over the lengths that there are, ends included."""
+    ordered = sorted(rows, key=lambda row: (row.duration, row.id))
+    if len(ordered) <= count:
+        return ordered
+    last = len(ordered) - 1
+    return [ordered[round(place * last / max(1, count - 1))] for place in range(count)]
+
+
 def _measure(workspace: Workspace, engine: Path, message: str) -> Any:
     from data.audio import read_flac
     from evaluation.runners import measure_latency
@@ -219,9 +230,7 @@ def _measure(workspace: Workspace, engine: Path, message: str) -> Any:
 
     params, threads = workspace.domain.evaluation, workspace.settings.threads
     workspace.report(LATENCY, 0, 0, f"timing the {message} engine")
-    heard = predictions.test_utterances(workspace)
-    step = max(1, len(heard) // params.latency_clips)
-    chosen = sorted(heard, key=lambda row: row.duration)[::step][: params.latency_clips]
+    chosen = _evenly(predictions.test_utterances(workspace), params.latency_clips)
     return measure_latency(
         load_engine(engine, threads=threads),
         [read_flac(workspace.corpus / row.audio) for row in chosen],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from lifecycle.workspace import Workspace
 from voiceforge.params import EspeakSource
 
 STAGE = "splits"
-VERSION = 1
+VERSION = 2
 TABLE = "utterances.parquet"
 
 
@@ -27,13 +27,16 @@ def make_splits(workspace: Workspace) -> Artifact:
     declared = _declared_speakers(workspace)
 
     def build(folder: Path, _: Path) -> Mapping[str, Any]:
-        rows = assign_splits(load_corpus(source.path), params, declared)
+        rows = assign_splits(load_corpus(source.path), params, declared, _same(workspace))
         write_utterances(folder / TABLE, rows)
         return split_summary(rows)
 
-    return workspace.make(
-        STAGE, VERSION, {corpus.STAGE: source.sha256}, params.model_dump(mode="json"), build
-    )
+    parameters = {
+        **params.model_dump(mode="json"),
+        "normaliser": workspace.domain.evaluation.normaliser,
+        "language": workspace.domain.language,
+    }
+    return workspace.make(STAGE, VERSION, {corpus.STAGE: source.sha256}, parameters, build)
 
 
 def read_splits(workspace: Workspace) -> list[Utterance]:
@@ -48,8 +51,20 @@ def split_problems(workspace: Workspace) -> list[str]:
     from data.splits import check_splits
 
     return check_splits(
-        read_splits(workspace), workspace.domain.splits, _declared_speakers(workspace)
+        read_splits(workspace),
+        workspace.domain.splits,
+        _declared_speakers(workspace),
+        _same(workspace),
     )
+
+
+def _same(workspace: Workspace) -> Callable[[str], str]:
+    """What makes two texts one: what word errors are counted on, letters and digits of it."""
+    from data.splits import text_key
+    from evaluation.text import normalise
+
+    name, language = workspace.domain.evaluation.normaliser, workspace.domain.language
+    return lambda text: text_key(normalise(text, name, language)) or text_key(text)
 
 
 def _declared_speakers(workspace: Workspace) -> dict[str, Any]:

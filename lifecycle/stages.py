@@ -4,39 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from lifecycle import checks
 from lifecycle.adapter import make_adapter
 from lifecycle.bento import make_bento
 from lifecycle.certificate import make_certificate
+from lifecycle.checks import required
 from lifecycle.corpus import corpus_version, make_corpus
-from lifecycle.engine import engine_verdict, make_base_engine, make_engine
+from lifecycle.engine import make_base_engine, make_engine
 from lifecycle.merged_model import make_merged_model
 from lifecycle.model_version import make_model_version
 from lifecycle.predictions import make_base_predictions, make_predictions
 from lifecycle.promotion import make_promotion
 from lifecycle.reports import make_accent_report, make_accuracy_report, make_latency_report
 from lifecycle.results import write_results
-from lifecycle.splits import make_splits, split_problems
+from lifecycle.splits import make_splits
 from lifecycle.workspace import Workspace
-from voiceforge.errors import StageError, UsageError
-
-
-def _check_splits(workspace: Workspace) -> None:
-    if problems := split_problems(workspace):
-        raise StageError(f"The splits of {workspace.domain.name} leak: {'; '.join(problems[:5])}.")
-
-
-def _check_engine(workspace: Workspace) -> None:
-    agrees, sentence = engine_verdict(workspace, workspace.current("engine"))
-    if not agrees:
-        raise StageError(f"{sentence} Choose another engine.precision in params.yaml.")
-
+from voiceforge.errors import UsageError
 
 GROUPS: Mapping[str, tuple[Callable[[Workspace], object], ...]] = {
-    "corpus": (make_corpus, corpus_version),
-    "adapter": (make_splits, _check_splits, make_adapter),
-    "engine": (make_merged_model, make_engine, _check_engine, make_base_engine),
+    "corpus": (
+        make_corpus,
+        corpus_version,
+        required(checks.few_quarantined, "Mend or remove them, or raise quarantine_limit."),
+    ),
+    "adapter": (
+        make_splits,
+        required(checks.splits_are_disjoint, "Training would leak or have nothing to learn from."),
+        make_adapter,
+        required(checks.loss_fell, "Try a smaller training.learning_rate or more steps."),
+    ),
+    "engine": (
+        make_merged_model,
+        required(checks.weights_are_finite, "Try a smaller training.learning_rate."),
+        make_engine,
+        required(checks.engine_agrees, "Choose another engine.precision in params.yaml."),
+        make_base_engine,
+    ),
     "evaluation": (
         make_predictions,
+        required(checks.predictions_are_complete, "Delete the predictions and run again."),
         make_base_predictions,
         make_accuracy_report,
         make_accent_report,

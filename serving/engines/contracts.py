@@ -73,6 +73,13 @@ class EngineDescription:
         return cls(**fields)
 
 
+DECODING_VERSION = 2
+"""Raised when engines come to write other texts for equal audio: what they wrote is asked again.
+
+2: a text that repeats itself is bounded by its clip and asked again.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class DecodingOptions:
     """How to decode. The defaults are the one decoding of every comparison: greedy, no fallback.

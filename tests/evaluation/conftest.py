@@ -63,6 +63,7 @@ def prompted(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Prompted:
                     licence=recording.licence,
                     split="test",
                     is_synthetic=False,
+                    audio_sha256="",
                 )
             )
     assert len(rows) == 12
@@ -133,4 +134,5 @@ def row(name: str, text: str, accent: str, speaker: str, *, synthetic: bool = Fa
         licence="CC0-1.0",
         split="test",
         is_synthetic=synthetic,
+        audio_sha256="",
     )

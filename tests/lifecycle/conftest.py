@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ from lifecycle.merged_model import STAGE as MERGED
 from lifecycle.reports import make_accent_report, make_accuracy_report
 from lifecycle.workspace import Workspace, open_workspace
 from serving.engines import engine_sha256
-from serving.engines.contracts import EngineDescription
+from serving.engines.contracts import DECODING_VERSION, EngineDescription
 from serving.engines.description import write_description
 from serving.registry import Registry
 from training.base_models import resolve
@@ -88,6 +89,12 @@ class World:
         record = workspace.store.folder(DOMAIN, corpus.STAGE) / "versions" / corpus_made.sha256
         write_json(record / "version.json", {"md5": "0a1b2c.dir", "files": 1, "bytes": 1})
         write_text(workspace.corpus.with_name(f"{DOMAIN}.dvc"), "outs: [{md5: 0a1b2c.dir}]\n")
+        domain = workspace.domain
+        trained_with = {
+            "language": domain.language,
+            "normaliser": domain.evaluation.normaliser,
+            **domain.training.model_dump(mode="json"),
+        }
         adapter = self._make(
             ADAPTER,
             {"base_model": base.sha256, "name": name},
@@ -98,6 +105,7 @@ class World:
                 "dev_curve": [],
             },
             lambda out: write_text(out / "adapter_model.safetensors", name),
+            trained_with,
         )
         merged = self._make(
             MERGED,
@@ -113,7 +121,7 @@ class World:
         )  # fmt: skip
         theirs = self._engine(engine.BASE, {"base_model": base.sha256}, "base", {})
         params = workspace.domain.evaluation
-        size = {"batch_size": params.batch_size}
+        size = {"batch_size": params.batch_size, "decoding": DECODING_VERSION}
         sample = {
             "words_per_accent": params.base_words_per_accent,
             "human_words": params.base_human_words,
@@ -143,12 +151,13 @@ class World:
         inputs: Mapping[str, str],
         summary: Mapping[str, Any],
         write: Callable[[Path], object] = lambda _: None,
+        parameters: Mapping[str, Any] = MappingProxyType({}),
     ) -> Artifact:
         def build(out: Path, _: Path) -> Mapping[str, Any]:
             write(out)
             return summary
 
-        return self.workspace.make(stage, 0, inputs, {}, build)
+        return self.workspace.make(stage, 0, inputs, dict(parameters), build)
 
     def _engine(
         self, stage: str, inputs: Mapping[str, str], name: str, summary: Mapping[str, Any]
@@ -203,7 +212,7 @@ def _rows() -> list[Utterance]:
             speaker = f"{accent} voice {number % 3}"
             rows.append(
                 Utterance(name, f"audio/{name}.flac", 3.0, text, "en", accent, speaker, DOMAIN,
-                          "laid down", "unknown", "", synthetic)
+                          "laid down", "unknown", "", synthetic, name)
             )  # fmt: skip
     params = load_params(Path(__file__).parents[2] / "params.yaml")[DOMAIN].splits
     return assign_splits(rows, params, {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -136,4 +137,54 @@ def test_a_version_that_the_registry_lost_is_said(world: Any, empty_registry: Pa
     decide(world, "first", 1)
     world.settings.mlflow_database.write_bytes(empty_registry.read_bytes())
     with pytest.raises(StageError, match=r"which the registry .* does not have"):
+        make_model_version(world.workspace)
+
+
+def test_losses_that_add_up_are_measured_against_the_first_champion(world: Any) -> None:
+    """Better than a champion that had got worse, and than the base, yet worse than the first."""
+    decide(world, "first", 1)
+    make_promotion(world.workspace)
+    decide(world, "worse", 6)
+    world.registry.set_alias(DOMAIN, CHAMPION, "2")
+    decided = decide(world, "middle", 4)
+    gates = decided.summary["gates"]
+    assert {gate["against"] for gate in gates} == {"champion", "base model", "first champion", ""}
+    failed = {gate["against"] for gate in gates if gate["result"] == "fail"}
+    assert (decided.summary["verdict"], failed) == ("reject", {"first champion"})
+
+
+def test_other_statistics_are_another_question(world: Any) -> None:
+    decided = decide(world, "worse", 6)
+    params = world.settings.project / "params.yaml"
+    params.write_text(params.read_text().replace("confidence: 0.95", "confidence: 0.99"))
+    again = decide(world, "worse", 6)
+    assert not again.reused and again.key != decided.key
+    overall = json.loads((again.path / "certificate.json").read_text())["gates"][0]
+    assert overall["estimate"]["confidence"] == 0.99
+
+
+def test_other_decoding_is_another_question(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A champion's certificate is of what it said under another decoder."""
+    decided = decide(world, "first", 1)
+    make_promotion(world.workspace)
+    monkeypatch.setattr("serving.engines.contracts.DECODING_VERSION", 1000)
+    again = decide(world, "first", 1)
+    assert again.key != decided.key and again.summary["reference"] == ""
+
+
+def test_predictions_that_were_edited_decide_nothing(world: Any) -> None:
+    world.train("first", 6)
+    path = world.workspace.current("predictions").path / "predictions.parquet"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(IntegrityError, match=r"predictions\.parquet is not the file"):
+        world.train("first", 6)
+
+
+def test_parameters_that_changed_after_training_are_not_claimed(world: Any) -> None:
+    world.train("first", 1)
+    params = world.settings.project / "params.yaml"
+    params.write_text(params.read_text().replace("steps: 240", "steps: 241"))
+    with pytest.raises(StageError, match="trained with another steps"):
         make_model_version(world.workspace)

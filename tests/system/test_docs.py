@@ -167,7 +167,8 @@ class Reader:
         if self._server is not None:
             self._server.send_signal(signal.SIGINT)
             code = self._server.wait(120)
-            assert code == 0, f"Ctrl-C ended the server with {code}"
+            # 130 where it was still starting: one of its addresses answers before the others.
+            assert code in (0, 130), f"Ctrl-C ended the server with {code}"
             self._server = None
 
 

@@ -55,6 +55,7 @@ def prompts_corpus(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
                 licence=recording.licence,
                 split="train",
                 is_synthetic=False,
+                audio_sha256="",
             )
         )
     dev = [in_dev(row) for row in rows[:DEV]]
