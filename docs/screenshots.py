@@ -1,6 +1,6 @@
 """Pictures for the documentation, from a running `voiceforge up`: `python docs/screenshots.py`.
 
-Writes dagster-assets.png, dagster-run.png, mlflow-version.png, report.png and certificate.png.
+Writes dagster-assets.png, mlflow-version.png, report.png and certificate.png.
 """
 
 from __future__ import annotations
@@ -59,17 +59,6 @@ def open_asset_graph(page: Page, dagster: str) -> None:
     _settle(page)
 
 
-def open_run(page: Page, dagster: str) -> None:
-    """Dagster's page of the newest run."""
-    query = "{ runsOrError(limit: 1) { ... on Runs { results { runId } } } }"
-    answer = httpx.post(f"{dagster}/graphql", json={"query": query}, timeout=60.0).json()
-    run = answer["data"]["runsOrError"]["results"][0]["runId"]
-    page.goto(f"{dagster}/runs/{run}")
-    page.get_by_text("STEP_SUCCESS").first.wait_for()
-    _hide_navigation(page)
-    _settle(page)
-
-
 def open_version(page: Page, mlflow: str, domain: str, version: str) -> None:
     """MLflow's page of a model version."""
     page.goto(f"{mlflow}/#/models/{domain}/versions/{version}")
@@ -101,7 +90,6 @@ def take_all(
     folder.mkdir(parents=True, exist_ok=True)
     pictures: dict[str, Callable[[], None]] = {
         "dagster-assets": lambda: open_asset_graph(page, dagster),
-        "dagster-run": lambda: open_run(page, dagster),
         "mlflow-version": lambda: open_version(page, mlflow, domain, version),
         "report": lambda: open_report(page, report),
         "certificate": lambda: open_report(page, report, "certificate"),
