@@ -74,7 +74,7 @@ def main() -> None:
         title = f"Lifecycle: {given.domain}"
         note = f"{datetime.date.today().isoformat()}, {machine_name()}, {_memory()}, Python " + (
             f"{platform.python_version()}; `python -m benchmarks.lifecycle"
-            f"{' --fresh' if given.fresh else ''}`. {given.remark}"
+            f"{' --fresh FOLDER' if given.fresh else ''}`. {given.remark}"
         )
         write_section(project / "docs" / "benchmarks.md", title, note, rows)
 

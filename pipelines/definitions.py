@@ -3,7 +3,6 @@
 import dagster as dg
 
 from assets import corpus, delivery, evaluation, model
-from assets.common import domains
 from voiceforge.params import DomainParams, load_params
 from voiceforge.settings import PARAMS_FILE, load_settings
 
@@ -13,7 +12,6 @@ _MODULES = (corpus, model, evaluation, delivery)
 lifecycle = dg.define_asset_job(
     JOB,
     selection=dg.AssetSelection.all(),
-    partitions_def=domains,
     description="From recordings to a served, proven model, for one domain.",
 )
 
