@@ -70,7 +70,7 @@ def add_domain(domain: str, language: str, source: Path, base_model: str | None)
     write_text(path, text)
     Console(soft_wrap=True).print(
         f"Added {domain} to {path}: {len(plan.recordings)} recordings in {source}, "
-        f"{len(plan.rejects)} rows that will be in quarantine.\n"
+        f"{len(plan.rejects)} that will be in quarantine.\n"
         f"`voiceforge run --domain {domain}` works on them.",
         highlight=False,
     )

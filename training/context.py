@@ -17,10 +17,8 @@ from transformers import GenerationConfig, GenerationMixin, WhisperForConditiona
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
+from training.conversion import MULTILINGUAL_VOCABULARY
 from voiceforge.errors import UsageError
-
-MULTILINGUAL_VOCABULARY = 51865
-"""Vocabularies from this size on have language tokens (OpenAI's whisper/model.py)."""
 
 
 class LengthMatchedEncoder(WhisperEncoder):  # type: ignore[misc]
