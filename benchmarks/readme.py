@@ -52,8 +52,8 @@ def figures(results: Path, confidence: float) -> str:
         f"({latency['clips']} timed clips: p50 {latency['base_p50_seconds']:.2f} s) hears a "
         "stratified sample of the synthetic accents and every human prompt; the "
         f"difference is on the words that both heard. The fine-tuned engine takes "
-        f"p50 {latency['p50_seconds']:.3f} s a clip, "
-        f"{latency['speedup']:.1f} times as fast one clip at a time and "
+        f"p50 {latency['p50_seconds']:.3f} s a clip; in audio a second it does "
+        f"{latency['speedup']:.1f} times the base model's one clip at a time and "
         f"{latency['speedup_batch']:.1f} times in batches ({latency['machine']}). Training took "
         f"{trained['seconds'] / 60:.1f} minutes. Verdict of the certificate: "
         f"**{decided['verdict']}**, {len(decided['gates'])} gates.",

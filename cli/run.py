@@ -10,7 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from cli.console import show_table
+from cli.console import say, show_table
 from cli.progress import live_progress
 from voiceforge.errors import StageError, UsageError
 from voiceforge.params import load_params
@@ -30,6 +30,8 @@ def run_domains(domain: str | None, *, try_service: bool) -> None:
             "L --source FOLDER` adds one for your own recordings."
         )
     domains = known if domain is None else [domain]
+    if len(domains) > 1:
+        say(f"Running {len(domains)} domains, one after the other: {', '.join(domains)}.")
     for name in domains:
         _run(settings, name)
         if try_service:
@@ -88,7 +90,7 @@ def closing_table(workspace: Workspace) -> Table:
         "",
         f"{latency['p50_seconds']:.3f} / {latency['p95_seconds']:.3f}",
         f"{latency['clips']} clips",
-        f"{latency['speedup']:.1f} x the speed",
+        f"{latency['speedup']:.1f} x the audio a second",
     )
     table.caption = (
         f"Word error rates with {100 * workspace.domain.evaluation.confidence:g}% intervals. The "
@@ -119,7 +121,8 @@ def _print_outcome(workspace: Workspace) -> None:
     from lifecycle import bento, certificate, promotion, splits
 
     console = Console(soft_wrap=True)
-    by_split = workspace.current(splits.STAGE).summary["by_split"]
+    made = workspace.current(splits.STAGE).summary
+    by_split = made["by_split"]
     sizes = {
         name: (
             sum(row["utterances"] for row in by_split if row["split"] == name),
@@ -128,7 +131,17 @@ def _print_outcome(workspace: Workspace) -> None:
         for name in ("train", "dev", "test")
     }
     heard = ", ".join(f"{name} {n:,} clips ({m:.1f} min)" for name, (n, m) in sizes.items())
-    console.print(f"Corpus:   {heard}", highlight=False)
+    left_out = made["left_out"]
+    apart = (
+        f", left out {left_out:,} (a text of more than one split's speakers)" if left_out else ""
+    )
+    console.print(f"Corpus:   {heard}{apart}", highlight=False)
+    if known := made["shared_speakers"]:
+        console.print(
+            f"Voices:   {', '.join(known[:5])}{' and more' if len(known) > 5 else ''} also in "
+            "training, as their source has too few speakers to keep apart",
+            highlight=False,
+        )
     decided = workspace.current(certificate.STAGE)
     summary, outcome = decided.summary, workspace.current(promotion.STAGE).summary
     colour = {"promote": "green", "reject": "red"}.get(str(summary["verdict"]), "yellow")

@@ -29,9 +29,8 @@ def transcribe_files(
     from serving.engines.contracts import DecodingOptions
     from serving.transcription import AUTO, transcribe_file
 
-    for file in files:
-        if not file.is_file():
-            raise UsageError(f"There is no file {file}.")
+    if not any(file.is_file() for file in files):
+        raise UsageError(f"There is no file {', '.join(map(str, files))}.")
     settings = load_settings()
     engine, name = load_model(settings, model)
     if language is None and name.startswith("base:"):
@@ -39,6 +38,10 @@ def transcribe_files(
     options = DecodingOptions(word_times=as_json, language=language or "")
     failed = 0
     for file in files:
+        if not file.is_file():
+            show_error(f"There is no file {file}.")
+            failed += 1
+            continue
         try:
             transcript = transcribe_file(engine, file, options=options)
         except AudioError as error:

@@ -200,6 +200,8 @@ def _checks(workspace: Workspace) -> list[Gate]:
     share = quarantined / max(1, quarantined + usable)
     agrees, sentence = engine.engine_verdict(workspace, quantized)
     problems = splits.split_problems(workspace)
+    shared = workspace.current(splits.STAGE).summary.get("shared_speakers", [])
+    known = f" Tested voices that also train: {', '.join(shared)}." if shared else ""
     return [
         check_gate(
             "corpus",
@@ -211,7 +213,7 @@ def _checks(workspace: Workspace) -> list[Gate]:
             "splits",
             not problems,
             "; ".join(problems)
-            or "No text, and no voice that can be kept apart, is in two splits.",
+            or f"No text, and no voice that can be kept apart, is in two splits.{known}",
         ),
         check_gate("engine", agrees, sentence),
     ]

@@ -144,7 +144,7 @@ def engine_verdict(workspace: Workspace, engine: Artifact) -> tuple[bool, str]:
     sentence = (
         f"{engine.summary['precision']} costs {100 * loss.value:+.2f} points "
         f"[{100 * loss.low:+.2f}, {100 * loss.high:+.2f}] of word error rate against float32 on "
-        f"{loss.words:,} dev words; {margin:g} are allowed."
+        f"{loss.words:,} dev words; at most {margin:+g} is allowed."
     )
     return 100 * loss.low <= margin, sentence
 

@@ -46,7 +46,9 @@ async def read_upload(request: Request, most_bytes: int) -> Upload:
     try:
         file = form.get(FIELD)
         if not isinstance(file, UploadFile):
-            raise BadUploadError(f"The form has no file named {FIELD!r}. Send the recording as it.")
+            raise BadUploadError(
+                f"The form has no file named {FIELD!r}. Send the recording in a field of that name."
+            )
         return Upload(await file.read(), file.filename or "upload")
     finally:
         await form.close()
