@@ -103,14 +103,16 @@ def test_files_that_are_no_audio_are_named_and_the_others_heard(  # type: ignore
     text, empty = place.path / "notes [1].txt", place.path / "empty.wav"
     text.write_text("this is no recording\n" * 50)
     empty.touch()
-    ended = place(*TINY, text, prompt("en", "all-circuits-busy-now"), empty)
+    missing = place.path / "none.wav"
+    ended = place(*TINY, text, prompt("en", "all-circuits-busy-now"), empty, missing)
     assert ended.code == 1
     assert ended.out.strip().endswith("All circuits are busy now.")
     assert len(ended.out.splitlines()) == 1
-    assert "2 of 3 files could not be transcribed" in ended.err
+    assert "3 of 4 files could not be transcribed" in ended.err
     errors = [line for line in ended.err.splitlines() if line.startswith("Error: ")]
     assert str(text) in errors[0]
     assert str(empty) in errors[1]
+    assert f"There is no file {missing}" in errors[2]
     assert "Traceback" not in ended.err
 
 
