@@ -12,7 +12,7 @@ from rich.table import Table
 
 from cli.console import say, show_table
 from cli.progress import live_progress
-from voiceforge.errors import StageError, UsageError
+from voiceforge.errors import UsageError
 from voiceforge.params import load_params
 from voiceforge.settings import PARAMS_FILE, Settings, load_settings
 
@@ -158,18 +158,3 @@ def _print_outcome(workspace: Workspace) -> None:
         tag = workspace.current(bento.STAGE).summary["tag"]
         console.print(f"Bento:    {tag}", highlight=False)
     console.print(f"Report:   {decided.path / certificate.PAGE}", highlight=False)
-
-
-def held_out_clip(workspace: Workspace) -> Any:
-    """A test utterance of ordinary length: a person's where there is one.
-
-    Raises:
-        StageError: the test split is empty.
-    """
-    from lifecycle.predictions import test_utterances
-
-    clips = test_utterances(workspace)
-    if not clips:
-        raise StageError(f"The corpus of {workspace.domain.name} has no held-out utterance.")
-    people = [clip for clip in clips if not clip.is_synthetic] or clips
-    return min(people, key=lambda clip: (abs(clip.duration - 4.0), clip.id))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from rich.console import Console
 
-from cli.run import held_out_clip
+from voiceforge.errors import StageError
 from voiceforge.processes import sigterm_as_interrupt
 from voiceforge.settings import Settings
+
+if TYPE_CHECKING:
+    from lifecycle.workspace import Workspace
 
 
 def transcribe_held_out(settings: Settings, domain: str) -> None:
@@ -23,7 +28,7 @@ def transcribe_held_out(settings: Settings, domain: str) -> None:
         console.print(f"{domain} has no champion, so there is no service to try.")
         return
     workspace = open_workspace(domain, settings)
-    clip = held_out_clip(workspace)
+    clip = _held_out_clip(workspace)
     path = workspace.corpus / clip.audio
     environ = environment(settings) | {"VOICEFORGE_DOMAIN": domain}
     log = settings.home / "logs" / "try.log"
@@ -36,3 +41,18 @@ def transcribe_held_out(settings: Settings, domain: str) -> None:
         f"  HTTP       {answer['text']}   ({1000 * answer['seconds']:.0f} ms)", highlight=False
     )
     console.print(f"  WebSocket  {streamed}", highlight=False)
+
+
+def _held_out_clip(workspace: Workspace) -> Any:
+    """A test utterance of ordinary length: a person's where there is one.
+
+    Raises:
+        StageError: the test split is empty.
+    """
+    from lifecycle.predictions import test_utterances
+
+    clips = test_utterances(workspace)
+    if not clips:
+        raise StageError(f"The corpus of {workspace.domain.name} has no held-out utterance.")
+    people = [clip for clip in clips if not clip.is_synthetic] or clips
+    return min(people, key=lambda clip: (abs(clip.duration - 4.0), clip.id))
