@@ -17,7 +17,7 @@ from typing import Any
 
 from data.rendering import Job, Rendered, render_all
 from data.sources import open_sources
-from data.sources.base import Reach, Recording, Reject
+from data.sources.base import FileAudio, Reach, Recording, Reject
 from data.splits import split_rows
 from data.tables import QUARANTINE as QUARANTINE
 from data.tables import UTTERANCES as UTTERANCES
@@ -31,7 +31,7 @@ from voiceforge.errors import StageError
 from voiceforge.files import sha256_json, storage_errors, write_json
 from voiceforge.params import DomainParams
 
-CORPUS_VERSION = 2
+CORPUS_VERSION = 3
 """Raise it when equal sources come to give another corpus: every corpus is built anew."""
 
 
@@ -152,11 +152,11 @@ def _plan(
 def _target(recording: Recording, work: Path) -> Path:
     """Where a recording's FLAC waits: a name made of all that decides what is in it."""
     content: list[Any] = [CORPUS_VERSION, recording.where]
-    if recording.path is None:
-        content.append(recording.text)
+    if isinstance(recording.audio, FileAudio):
+        stat = recording.audio.path.stat()
+        content += [str(recording.audio.path), stat.st_size, stat.st_mtime_ns]
     else:
-        stat = recording.path.stat()
-        content += [str(recording.path), stat.st_size, stat.st_mtime_ns]
+        content.append(recording.text)
     key = sha256_json(content)
     return work / key[:2] / f"{key}.flac"
 
@@ -174,6 +174,7 @@ def _utterance(recording: Recording, domain: str, finished: Rendered) -> Utteran
         domain=domain,
         source=recording.source,
         licence=recording.licence,
+        consent=recording.consent,
         split="",
         is_synthetic=recording.is_synthetic,
         audio_sha256=finished.sha256,

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.sources.base import Recording, Reject
+from data.sources.base import FileAudio, Recording, Reject
 from voiceforge.errors import AudioError, StageError, VoiceForgeError
 from voiceforge.files import sha256_file, storage_errors
 
@@ -159,7 +159,9 @@ def _render_one(job: Job) -> Outcome:
         samples = render(job.recording, LONGEST)
     except AudioError as error:
         # The table travels; a path of the machine that made it says nothing elsewhere.
-        detail = str(error).replace(str(job.recording.path), job.recording.where)
+        audio = job.recording.audio
+        path = str(audio.path) if isinstance(audio, FileAudio) else job.recording.where
+        detail = str(error).replace(path, job.recording.where)
         return _reject(job, error.reason, detail)
     except VoiceForgeError:
         raise

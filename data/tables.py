@@ -1,13 +1,14 @@
-"""The tables of a corpus as typed Parquet: utterances and quarantine. Equal rows, equal bytes."""
+"""The tables of a corpus as typed Parquet, a dataclass a row. Equal rows, equal bytes."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_type_hints
 
+from data.measurement import Measurement
 from data.sources.base import Reject
 from data.utterance import Utterance
 from voiceforge.errors import IntegrityError, StorageError
@@ -15,13 +16,16 @@ from voiceforge.files import write_bytes
 
 UTTERANCES = "utterances.parquet"
 QUARANTINE = "quarantine.parquet"
-_TYPES = {"duration": "double", "is_synthetic": "bool"}
-"""Arrow types of the columns that are not strings."""
+MEASUREMENTS = "measurements.parquet"
+_TYPES = {float: "double", bool: "bool", int: "int64"}
+"""Arrow types of what is not a string."""
+
+_Row = TypeVar("_Row", Utterance, Reject, Measurement)
 
 
 def write_utterances(path: Path, rows: Iterable[Utterance]) -> None:
     """Write a table of utterances in the order given, whole or not at all."""
-    _write(path, Utterance, [asdict(row) for row in rows])
+    _write(path, Utterance, rows)
 
 
 def read_utterances(path: Path) -> list[Utterance]:
@@ -31,7 +35,7 @@ def read_utterances(path: Path) -> list[Utterance]:
         StorageError: there is no such file.
         IntegrityError: it is not a table of utterances.
     """
-    return [Utterance(**row) for row in _read(path, Utterance)]
+    return _read(path, Utterance)
 
 
 def load_corpus(path: Path) -> list[Utterance]:
@@ -46,36 +50,46 @@ def load_corpus(path: Path) -> list[Utterance]:
 def write_rejects(path: Path, rows: Sequence[Reject]) -> None:
     """Write a quarantine table, sorted by id, whole or not at all."""
     ordered = sorted(rows, key=lambda row: (row.id, row.where, row.reason))
-    _write(path, Reject, [asdict(row) for row in ordered])
+    _write(path, Reject, ordered)
 
 
 def read_rejects(path: Path) -> list[Reject]:
     """Read a quarantine table; raises as `read_utterances`."""
-    return [Reject(**row) for row in _read(path, Reject)]
+    return _read(path, Reject)
 
 
-def _schema(row: type[Utterance] | type[Reject]) -> Any:
+def write_measurements(path: Path, rows: Iterable[Measurement]) -> None:
+    """Write a table of measurements in the order given, whole or not at all."""
+    _write(path, Measurement, rows)
+
+
+def read_measurements(path: Path) -> list[Measurement]:
+    """Read a table of measurements; raises as `read_utterances`."""
+    return _read(path, Measurement)
+
+
+def _schema(kind: type[_Row]) -> Any:
     import pyarrow as pa
 
-    names = [field.name for field in fields(row)]
     return pa.schema(
         [
-            pa.field(name, pa.type_for_alias(_TYPES.get(name, "string")), nullable=False)
-            for name in names
+            pa.field(name, pa.type_for_alias(_TYPES.get(annotation, "string")), nullable=False)
+            for name, annotation in get_type_hints(kind).items()
         ]
     )
 
 
-def _write(path: Path, kind: type[Utterance] | type[Reject], rows: list[dict[str, Any]]) -> None:
+def _write(path: Path, kind: type[_Row], rows: Iterable[_Row]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    table = pa.Table.from_pylist([asdict(row) for row in rows], schema=_schema(kind))
     stream = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows, schema=_schema(kind)), stream, compression="zstd")
+    pq.write_table(table, stream, compression="zstd")
     write_bytes(path, stream.getvalue())
 
 
-def _read(path: Path, kind: type[Utterance] | type[Reject]) -> list[dict[str, Any]]:
+def _read(path: Path, kind: type[_Row]) -> list[_Row]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -85,8 +99,7 @@ def _read(path: Path, kind: type[Utterance] | type[Reject]) -> list[dict[str, An
     try:
         table = pq.read_table(path)
         if table.schema.equals(_schema(kind)):
-            rows: list[dict[str, Any]] = table.to_pylist()
-            return rows
+            return [kind(**row) for row in table.to_pylist()]
     except pa.ArrowInvalid as error:
         problem = str(error)
     raise IntegrityError(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from voiceforge.params import Consent
+
 Split = Literal["", "train", "dev", "test", "left-out"]
 SPLITS: tuple[Split, ...] = ("train", "dev", "test", "left-out")
 
@@ -24,6 +26,7 @@ class Utterance:
         domain: the domain whose corpus this is.
         source: the source module and origin, such as "prompts:en" or "espeak".
         licence: SPDX identifier, or "unknown".
+        consent: "granted", "unknown" or "refused": whether the speaker agreed to this use.
         split: "" until the split stage has run; "left-out" where text and speaker disagree.
         is_synthetic: True for speech made by a machine; reports count it apart from people.
         audio_sha256: of the FLAC file, so that other audio under an old name is another row.
@@ -39,6 +42,7 @@ class Utterance:
     domain: str
     source: str
     licence: str
+    consent: Consent
     split: Split
     is_synthetic: bool
     audio_sha256: str

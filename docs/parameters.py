@@ -1,4 +1,4 @@
-"""Writes docs/parameters.md: types, ranges and defaults from the code, meanings from here.
+"""Writes docs/parameters.md: types, ranges, defaults and meanings from the code.
 
 Run it as `python docs/parameters.py`; a test checks that the page is what it writes and that every
 key has a meaning.
@@ -6,7 +6,8 @@ key has a meaning.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import copy
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -15,108 +16,13 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from voiceforge.params import DOMAIN_NAME, DomainParams, EspeakSource, FolderSource, PromptsSource
+from voiceforge.params import DOMAIN_NAME, SOURCES, DomainParams, GateParams
 from voiceforge.settings import _KNOWN as VARIABLES
 
 PROJECT = Path(__file__).resolve().parent.parent
 PAGE = PROJECT / "docs" / "parameters.md"
 
 Key = tuple[str, FieldInfo]
-
-DOMAIN: Mapping[str, str] = {
-    "language": "Language of the speech, an ISO 639 code of two or three letters.",
-    "base_model": "Name in the catalogue ([data-sources.md](data-sources.md)), or the path of a "
-    "Hugging Face Whisper folder with safetensors weights.",
-    "sources": "Where the speech comes from, at least one; see *Sources* below.",
-    "quarantine_limit": "Largest share of recordings that may be unusable before the run stops.",
-    "schedule": "When the schedule, once switched on, runs the domain: a cron line of five "
-    "fields in UTC.",
-    "splits.train": "Share of texts (and of speakers, where they are kept apart) to train on.",
-    "splits.dev": "Share that chooses the best training step and checks the engine.",
-    "splits.test": "Held-out share: every figure and every gate rests on it. The three shares "
-    "add up to 1.",
-    "splits.minimum_speakers": "A source with at least this many speakers is also split by "
-    "speaker; one with fewer is split by text alone.",
-    "splits.seed": "Seed of the hash that decides splits. Changing it makes another test set.",
-    "training.steps": "Optimizer steps.",
-    "training.batch_size": "Clips in a step.",
-    "training.learning_rate": "Peak learning rate.",
-    "training.warmup": "Share of the steps in which the learning rate rises to its peak.",
-    "training.rank": "Rank of the LoRA matrices.",
-    "training.alpha": "LoRA scaling: the update counts alpha / rank times.",
-    "training.dropout": "Dropout on the input of the LoRA matrices.",
-    "training.targets": "Names of the linear layers that get LoRA matrices.",
-    "training.trailing_silence": "Least and most seconds of silence after each training clip, "
-    "instead of padding to 30 s.",
-    "training.full_length_share": "Share of batches that are padded to the whole 30 s window "
-    "nevertheless.",
-    "training.human_share": "Share of the drawn clips that people speak, where a domain has "
-    "people and synthetic voices.",
-    "training.maximum_seconds": "Longer clips (s) are not trained on.",
-    "training.evaluate_every": "Steps between word error rates on dev.",
-    "training.checkpoint_every": "Steps between checkpoints: what a kill costs at most.",
-    "training.dev_utterances": "Dev clips that are transcribed for each dev word error rate.",
-    "training.seed": "Seed of the order of clips, their silence and the LoRA initialisation.",
-    "engine.kind": "Inference engine.",
-    "engine.precision": "Precision of the engine's weights.",
-    "engine.trailing_silence": "Seconds of silence that the engine adds to each clip.",
-    "engine.margin": "Largest loss of word error rate, in points, that the precision may surely "
-    "cost on dev.",
-    "evaluation.normaliser": "How texts are normalised before words are counted. English: "
-    "`whisper-english`; other languages: `whisper-basic`; `raw` compares as written.",
-    "evaluation.confidence": "Coverage of every interval.",
-    "evaluation.resamples": "Bootstrap resamples behind every interval.",
-    "evaluation.batch_size": "Clips decoded together.",
-    "evaluation.base_words_per_accent": "The padded base model hears about this many words of "
-    "each synthetic accent.",
-    "evaluation.base_human_words": "The padded base model hears about this many words of people, "
-    "of each accent. More words, narrower intervals, a slower run.",
-    "evaluation.latency_clips": "Clips that latency is measured on.",
-    "evaluation.seed": "Seed of the base model's sample and of the resamples.",
-    "gates.overall.kind": "The gate on all held-out speech.",
-    "gates.overall.margin": "Its margin, in points of word error rate; 0 for superiority.",
-    "gates.human.kind": "The gate on people's speech.",
-    "gates.human.margin": "Its margin, in points.",
-    "gates.synthetic.kind": "The gate on synthetic speech, where there is any.",
-    "gates.synthetic.margin": "Its margin, in points.",
-    "gates.each_accent.kind": "The gate on each accent by itself.",
-    "gates.each_accent.margin": "Its margin, in points.",
-    "gates.minimum_words": "A slice with fewer words that both models heard cannot tell.",
-}
-
-SOURCES: Mapping[type[BaseModel], tuple[str, Mapping[str, str]]] = {
-    FolderSource: (
-        "Your own recordings ([adapt.md](adapt.md)).",
-        {
-            "kind": "This kind of source.",
-            "path": "Folder with the recordings and their table, absolute or relative to "
-            "params.yaml.",
-            "language": "Language of rows that name none.",
-            "table": "Name of the CSV or TSV, needed where the folder holds several.",
-            "licence": "Licence of rows that name none.",
-        },
-    ),
-    PromptsSource: (
-        "Telephone prompts that a professional speaker reads.",
-        {"kind": "This kind of source.", "language": "Which of the catalogue's prompts."},
-    ),
-    EspeakSource: (
-        "Synthetic accents: eSpeak NG speaks the texts of another source.",
-        {
-            "kind": "This kind of source.",
-            "texts": "Whose texts are spoken.",
-            "language": "Language of the texts and voices.",
-            "accents": "eSpeak accents, such as `en-gb-scotland`.",
-            "voices.train": "Voice variants that training hears.",
-            "voices.dev": "Voice variants of dev.",
-            "voices.test": "Voice variants of test. No variant may be in two of the three lists.",
-            "clips_per_accent.train": "Clips for training, of each accent.",
-            "clips_per_accent.dev": "Clips for dev, of each accent.",
-            "words_per_accent": "Held-out words of each accent, as far as texts and test voices "
-            "reach.",
-        },
-    ),
-}
 
 _HEAD = """\
 # Parameters
@@ -146,12 +52,13 @@ def page() -> str:
     """The whole page."""
     defaults = yaml.safe_load((PROJECT / "params.yaml").read_text())["defaults"]
     parts = [_HEAD.replace("PATTERN", DOMAIN_NAME), "## Keys of a domain\n"]
-    parts.append(_table(_leaves(DomainParams, skip=("name", "sources")), DOMAIN, defaults))
+    parts.append(_table(_leaves(DomainParams, skip=("name", "sources")), defaults))
     parts.append("## Sources\n\n`sources` is a list of entries of these kinds.\n")
-    for model, (title, meanings) in SOURCES.items():
+    for model in SOURCES:
         kind = get_args(model.model_fields["kind"].annotation)[0]
+        title = " ".join(str(model.__doc__).split())
         parts.append(f"### `kind: {kind}`\n\n{title}\n")
-        parts.append(_table(_leaves(model), meanings, None))
+        parts.append(_table(sorted(_leaves(model), key=lambda leaf: leaf[0] != "kind"), None))
     parts.append(_VARIABLES_HEAD)
     rows = [
         ("`" + name + "`", what[0].upper() + what[1:] + ".") for name, what in VARIABLES.items()
@@ -160,18 +67,18 @@ def page() -> str:
     return "\n".join(parts)
 
 
-def _table(
-    keys: Iterator[Key], meanings: Mapping[str, str], defaults: Mapping[str, Any] | None
-) -> str:
+def _table(keys: Iterable[Key], defaults: Mapping[str, Any] | None) -> str:
     """One row a key.
 
     Raises:
-        KeyError: a key has no meaning.
+        ValueError: a key has no meaning.
     """
     rows = []
     for path, field in keys:
+        if not field.description:
+            raise ValueError(f"{path} has no description")
         default = _default(path, field, defaults)
-        rows.append((f"`{path}`", meanings[path], _allowed(field), default))
+        rows.append((f"`{path}`", field.description, _allowed(field), default))
     return _markdown(("key", "meaning", "allowed", "default"), rows)
 
 
@@ -180,10 +87,24 @@ def _leaves(model: type[BaseModel], prefix: str = "", skip: Sequence[str] = ()) 
         inner = field.annotation
         if name in skip:
             continue
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
+        if isinstance(inner, type) and issubclass(inner, GateParams):
+            yield from _gate(f"{prefix}{name}", field)
+        elif isinstance(inner, type) and issubclass(inner, BaseModel):
             yield from _leaves(inner, f"{prefix}{name}.")
         else:
             yield prefix + name, field
+
+
+def _gate(path: str, gate: FieldInfo) -> Iterator[Key]:
+    """The keys of a gate, whose own description says what it looks at."""
+    meanings = {
+        "kind": f"The gate on {gate.description}.",
+        "margin": "Its margin, in points of word error rate; 0 for superiority.",
+    }
+    for name, field in GateParams.model_fields.items():
+        described = copy.copy(field)
+        described.description = meanings[name]
+        yield f"{path}.{name}", described
 
 
 def _default(path: str, field: FieldInfo, defaults: Mapping[str, Any] | None) -> str:

@@ -47,6 +47,14 @@ class Settings:
         return self.project / "data" / "corpora"
 
     @property
+    def ledgers(self) -> Path:
+        """What a team must not lose and git should keep: splits, gate sets, releases, forgotten.
+
+        One folder a corpus, small text files.
+        """
+        return self.project / "data" / "ledgers"
+
+    @property
     def dagster_home(self) -> Path:
         return self.home / "dagster"
 

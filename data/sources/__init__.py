@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from data.audio import Samples, decode
-from data.sources.base import CorpusSource, Recording
+from data.sources.base import CorpusSource, FileAudio, Recording
 from data.sources.espeak import Espeak
 from data.sources.espeak_library import speak
 from data.sources.folder import Folder
@@ -32,6 +32,6 @@ def render(recording: Recording, longest: float) -> Samples:
     Raises:
         AudioError: it cannot be read, or is longer than `longest` seconds.
     """
-    if recording.path is not None:
-        return decode(recording.path, longest=longest)
-    return speak(recording.text, recording.where)
+    if isinstance(recording.audio, FileAudio):
+        return decode(recording.audio.path, longest=longest)
+    return speak(recording.text, recording.audio.voice)

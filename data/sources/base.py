@@ -8,9 +8,33 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
+
+from voiceforge.params import Consent
 
 _LONGEST_ID = 120
+
+
+@dataclass(frozen=True, slots=True)
+class FileAudio:
+    """A file to decode, or a part of it: `seconds` (to the end where None) from `start` on."""
+
+    path: Path
+    start: float = 0.0
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """The recording's text, spoken by a machine.
+
+    Attributes:
+        synthesizer: which.
+        voice: eSpeak NG's accent and variant, such as "en-gb-scotland+f2", or Piper's model file.
+    """
+
+    synthesizer: Literal["espeak", "piper"]
+    voice: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +44,10 @@ class Recording:
     Attributes:
         id: unique in the corpus, stable across rebuilds, safe as a file name.
         text: the reference transcript, Unicode NFC, spaces collapsed.
-        language, accent, speaker, source, licence, is_synthetic: as in `data.utterance.Utterance`.
+        language, accent, speaker, source, licence, consent, is_synthetic: as in
+            `data.utterance.Utterance`.
         where: where a person finds it: a path in its source, or the voice that speaks it.
-        path: the file to decode; None when a machine speaks it.
+        audio: what it is made from.
     """
 
     id: str
@@ -32,9 +57,10 @@ class Recording:
     speaker: str
     source: str
     licence: str
+    consent: Consent
     is_synthetic: bool
     where: str
-    path: Path | None
+    audio: FileAudio | Speech
 
 
 @dataclass(frozen=True, slots=True)

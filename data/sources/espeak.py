@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from data.sources.base import Plan, Reach, Recording
+from data.sources.base import Plan, Reach, Recording, Speech
 from data.sources.espeak_library import accents, voices
 from data.sources.prompts import Prompts
 from data.splits import hash_split, text_key
@@ -129,9 +129,10 @@ def _spoken(text: Recording, accent: str, voice: str) -> Recording:
         speaker=speaker_id(accent, voice),
         source="espeak",
         licence=text.licence,
+        consent=text.consent,
         is_synthetic=True,
         where=f"{accent}+{voice}",
-        path=None,
+        audio=Speech("espeak", f"{accent}+{voice}"),
     )
 
 

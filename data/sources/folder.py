@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from data.sources.base import Plan, Reach, Recording, Reject, clean_text, slug
+from data.sources.base import FileAudio, Plan, Reach, Recording, Reject, clean_text, slug
 from voiceforge.errors import UsageError
 from voiceforge.files import sha256_file
 from voiceforge.params import FolderSource
@@ -61,7 +61,7 @@ class Folder:
             recording = self._recording(row)
             if not any(letter.isalnum() for letter in recording.text):
                 problem = "empty-text", f"{table.name}, line {row.line} has no words to learn from."
-            elif recording.path is None or not recording.path.is_file():
+            elif not (self.path / recording.where).is_file():
                 problem = "missing", f"{table.name}, line {row.line}: the file is not there."
             else:
                 recordings.append(recording)
@@ -121,9 +121,10 @@ class Folder:
             speaker=f"{name}:{row.cells.get('speaker', '') or 'unknown'}",
             source=f"folder:{name}",
             licence=row.cells.get("licence", "") or self.params.licence,
+            consent=self.params.consent,
             is_synthetic=False,
             where=where,
-            path=self.path / where,
+            audio=FileAudio(self.path / where),
         )
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from data import catalogue
 from data.fetch import fetch
-from data.sources.base import Plan, Reach, Recording, Reject, clean_text, slug
+from data.sources.base import FileAudio, Plan, Reach, Recording, Reject, clean_text, slug
 from voiceforge.errors import IntegrityError
 
 _TONES = frozenset({"beep", "beeperr", "ascending-2tone", "descending-2tone", "tt-monkeys"})
@@ -87,9 +87,10 @@ def plan_prompts(folder: Path, language: str, licence: str) -> Plan:
                     speaker=speaker,
                     source=source,
                     licence=licence,
+                    consent="granted",
                     is_synthetic=False,
                     where=where.as_posix(),
-                    path=audio[key],
+                    audio=FileAudio(audio[key]),
                 )
             )
     return Plan(tuple(recordings), tuple(rejects), {k: n for k, n in skipped.items() if n})

@@ -31,7 +31,7 @@ from data.corpus import (
 )
 from data.fetch import fetch
 from data.rendering import Job, render_all
-from data.sources.base import Recording, Reject
+from data.sources.base import FileAudio, Recording, Reject, Speech
 from data.splits import assign_splits, check_splits
 from voiceforge.errors import IntegrityError, StageError, StorageError, UsageError
 from voiceforge.files import sha256_file, sha256_folder
@@ -268,8 +268,9 @@ class _Deadly(str):
 
 
 def _job(folder: Path, name: str, path: Path | None, text: str = "text") -> Job:
+    audio = Speech("espeak", "en-gb+m1") if path is None else FileAudio(path)
     recording = Recording(
-        name, text, "en", "en", "s", "folder:x", "L", path is None, f"{name}.wav", path
+        name, text, "en", "en", "s", "folder:x", "L", "granted", path is None, f"{name}.wav", audio
     )
     return Job(recording, folder / "audio" / f"{name}.flac")
 

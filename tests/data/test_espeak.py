@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.audio import SAMPLE_RATE, Samples
-from data.sources.base import Recording
+from data.sources.base import FileAudio, Recording
 from data.sources.espeak import check_voices, plan_speech, speaker_id
 from data.sources.espeak_library import accents, speak, voices
 from data.splits import hash_split, text_key
@@ -47,7 +47,19 @@ def texts(number: int) -> list[Recording]:
     words = ["alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel"]
     phrases = [f"{number} " + " ".join(words[: 1 + number % 8]) for number in range(number)]
     return [
-        Recording(f"prompts-en-t{n}", text, "en", "en-us", "p", "prompts:en", "L", False, "w", None)
+        Recording(
+            f"prompts-en-t{n}",
+            text,
+            "en",
+            "en-us",
+            "p",
+            "prompts:en",
+            "L",
+            "granted",
+            False,
+            "w",
+            FileAudio(Path("never-read.g722")),
+        )
         for n, text in enumerate(phrases)
     ]
 

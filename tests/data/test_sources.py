@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.fetch import fetch
-from data.sources.base import Plan, Reach, slug
+from data.sources.base import FileAudio, Plan, Reach, slug
 from data.sources.folder import Folder
 from data.sources.prompts import plan_prompts, read_transcript
 from voiceforge.errors import IntegrityError, UsageError
@@ -34,7 +34,7 @@ def test_real_prompts_are_one_person_with_sound_texts(real: tuple[str, Path, Pla
     assert {r.accent for r in plan.recordings} == {{"en": "en-us", "it": "it-it"}[language]}
     assert len({r.id for r in plan.recordings}) == len(plan.recordings)
     for recording in plan.recordings:
-        assert recording.path is not None and recording.path.is_file()
+        assert isinstance(recording.audio, FileAudio) and recording.audio.path.is_file()
         assert not set(recording.text) & set("[]()<>#*�")
         assert any(letter.isalnum() for letter in recording.text)
         assert recording.text == " ".join(recording.text.split())
@@ -140,7 +140,7 @@ def test_folder_tables_of_every_dialect(tmp_path: Path, name: str, table: str) -
     assert first.text in ("Hello, you", "'x") and second.text == "Bye"
     assert (first.id, second.id) == ("my-speech-a", "my-speech-sub-b")
     assert (first.speaker, second.speaker) == ("my-speech:Ann", "my-speech:unknown")
-    assert second.path == tmp_path / "My Speech" / "sub/b.wav"
+    assert second.audio == FileAudio(tmp_path / "My Speech" / "sub/b.wav")
     assert first.source == "folder:my-speech" and first.licence == "CC0-1.0"
     assert first.accent == first.language == "en" and not first.is_synthetic
     assert plan.rejects == ()

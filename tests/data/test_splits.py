@@ -37,6 +37,7 @@ def utterance(text: str, speaker: str, source: str = "folder:a", **changes: obje
         "domain": "d",
         "source": source,
         "licence": "unknown",
+        "consent": "unknown",
         "split": "",
         "is_synthetic": speaker in DECLARED,
         "audio_sha256": "",

@@ -8,8 +8,6 @@ from types import ModuleType
 
 import pytest
 
-from voiceforge.params import DomainParams
-
 
 @pytest.fixture(scope="module")
 def parameters(project: Path) -> ModuleType:
@@ -25,13 +23,6 @@ def test_the_page_is_up_to_date(parameters: ModuleType) -> None:
     assert parameters.PAGE.read_text() == parameters.page(), (
         "docs/parameters.md is out of date. Run `python docs/parameters.py`."
     )
-
-
-def test_no_meaning_is_of_a_key_that_is_gone(parameters: ModuleType) -> None:
-    known = {path for path, _ in parameters._leaves(DomainParams)}
-    assert set(parameters.DOMAIN) == known - {"name"}
-    for model, (_, meanings) in parameters.SOURCES.items():
-        assert set(meanings) == {path for path, _ in parameters._leaves(model)}
 
 
 def test_ranges_are_those_that_the_code_checks(parameters: ModuleType) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 
 from data.audio import SAMPLE_RATE, decode, write_flac
-from data.sources.base import Reach
+from data.sources.base import FileAudio, Reach
 from data.sources.prompts import Prompts
 from data.utterance import Utterance
 from evaluation.prediction import Prediction
@@ -44,8 +44,8 @@ def prompted(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Prompted:
     plan = Prompts("en").plan(Reach(cache, offline=False, timeout=10.0))
     rows: list[Utterance] = []
     for recording in plan.recordings[::20]:
-        assert recording.path is not None
-        samples = decode(recording.path)
+        assert isinstance(recording.audio, FileAudio)
+        samples = decode(recording.audio.path)
         if SAMPLE_RATE <= len(samples) <= 8 * SAMPLE_RATE and len(rows) < 12:
             audio = f"{recording.id}.flac"
             write_flac(folder / audio, samples)
@@ -61,6 +61,7 @@ def prompted(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Prompted:
                     domain="telephony-en",
                     source=recording.source,
                     licence=recording.licence,
+                    consent=recording.consent,
                     split="test",
                     is_synthetic=False,
                     audio_sha256="",
@@ -132,6 +133,7 @@ def row(name: str, text: str, accent: str, speaker: str, *, synthetic: bool = Fa
         domain="telephony-en",
         source="test",
         licence="CC0-1.0",
+        consent="granted",
         split="test",
         is_synthetic=synthetic,
         audio_sha256="",

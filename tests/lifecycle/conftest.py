@@ -212,7 +212,7 @@ def _rows() -> list[Utterance]:
             speaker = f"{accent} voice {number % 3}"
             rows.append(
                 Utterance(name, f"audio/{name}.flac", 3.0, text, "en", accent, speaker, DOMAIN,
-                          "laid down", "unknown", "", synthetic, name)
+                          "laid down", "unknown", "granted", "", synthetic, name)
             )  # fmt: skip
     params = load_params(Path(__file__).parents[2] / "params.yaml")[DOMAIN].splits
     return assign_splits(rows, params, {})

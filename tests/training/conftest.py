@@ -9,6 +9,7 @@ import pytest
 from data import catalogue
 from data.audio import SAMPLE_RATE, decode, write_flac
 from data.fetch import fetch
+from data.sources.base import FileAudio
 from data.sources.prompts import plan_prompts
 from data.tables import write_utterances
 from data.utterance import Utterance
@@ -35,8 +36,8 @@ def prompts_corpus(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     plan = plan_prompts(source, "en", catalogue.entry("prompts-en").licence)
     rows: list[Utterance] = []
     for recording in plan.recordings[:: len(plan.recordings) // 60]:
-        assert recording.path
-        samples = decode(recording.path)
+        assert isinstance(recording.audio, FileAudio)
+        samples = decode(recording.audio.path)
         seconds = len(samples) / SAMPLE_RATE
         if not 1.5 <= seconds <= 4.0 or len(rows) == CLIPS:
             continue
@@ -53,6 +54,7 @@ def prompts_corpus(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
                 domain="telephony-en",
                 source=recording.source,
                 licence=recording.licence,
+                consent=recording.consent,
                 split="train",
                 is_synthetic=False,
                 audio_sha256="",

@@ -119,7 +119,20 @@ def test_mels_of_a_batch_are_each_clip_padded_with_silence() -> None:
 
 def utterance(name: str, accent: str, *, synthetic: bool, split: Split = "dev") -> Utterance:
     return Utterance(
-        name, "a.flac", 1.0, "text", "en", accent, "s", "d", "src", "unknown", split, synthetic, ""
+        name,
+        "a.flac",
+        1.0,
+        "text",
+        "en",
+        accent,
+        "s",
+        "d",
+        "src",
+        "L",
+        "granted",
+        split,
+        synthetic,
+        "",
     )
 
 

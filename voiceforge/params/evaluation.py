@@ -1,0 +1,70 @@
+"""How engines are built and models compared, and what lets one through."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from voiceforge.params.base import Positive, Strict
+
+
+class EngineParams(Strict):
+    kind: Literal["ctranslate2"] = Field(description="Inference engine.")
+    precision: Literal["int8", "int8_float32", "float32"] = Field(
+        description="Precision of the engine's weights."
+    )
+    trailing_silence: float = Field(
+        ge=0.0, le=10.0, description="Seconds of silence that the engine adds to each clip."
+    )
+    margin: float = Field(
+        ge=0.0,
+        le=100.0,
+        description="Largest loss of word error rate, in points, that the precision may surely "
+        "cost on dev.",
+    )
+
+
+class EvaluationParams(Strict):
+    normaliser: Literal["whisper-english", "whisper-basic", "raw"] = Field(
+        description="How texts are normalised before words are counted. English: "
+        "`whisper-english`; other languages: `whisper-basic`; `raw` compares as written."
+    )
+    confidence: float = Field(gt=0.5, lt=1.0, description="Coverage of every interval.")
+    resamples: int = Field(ge=200, description="Bootstrap resamples behind every interval.")
+    batch_size: Positive = Field(description="Clips decoded together.")
+    base_words_per_accent: Positive = Field(
+        description="The padded base model hears about this many words of each synthetic accent."
+    )
+    base_human_words: Positive = Field(
+        description="The padded base model hears about this many words of people, of each accent. "
+        "More words, narrower intervals, a slower run."
+    )
+    latency_clips: int = Field(ge=8, description="Clips that latency is measured on.")
+    seed: int = Field(description="Seed of the base model's sample and of the resamples.")
+
+
+class GateParams(Strict):
+    kind: Literal["superiority", "non-inferiority", "off"]
+    margin: float = Field(ge=0.0, le=100.0)
+
+    @model_validator(mode="after")
+    def _better_has_no_margin(self) -> GateParams:
+        if self.kind == "superiority" and self.margin:
+            raise ValueError(
+                "superiority means better than the reference and has no margin: set margin to 0.0, "
+                "or kind to non-inferiority"
+            )
+        return self
+
+
+class GatesParams(Strict):
+    """Margins are points of word error rate."""
+
+    overall: GateParams = Field(description="all held-out speech")
+    human: GateParams = Field(description="people's speech")
+    synthetic: GateParams = Field(description="synthetic speech, where there is any")
+    each_accent: GateParams = Field(description="each accent by itself")
+    minimum_words: Positive = Field(
+        description="A slice with fewer words that both models heard cannot tell."
+    )
