@@ -29,7 +29,6 @@ def make_adapter(workspace: Workspace) -> Artifact:
     settings, domain = workspace.settings, workspace.domain
     base = base_model(workspace)
     utterances = workspace.current(splits.STAGE)
-    parameters = _parameters(workspace)
 
     def build(folder: Path, checkpoints: Path) -> Mapping[str, Any]:
         spec = TrainingSpec.from_params(
@@ -51,7 +50,7 @@ def make_adapter(workspace: Workspace) -> Artifact:
         STAGE,
         VERSION,
         {"base_model": base.sha256, splits.STAGE: utterances.sha256},
-        parameters,
+        parameters(workspace),
         build,
     )
 
@@ -62,7 +61,7 @@ def check_parameters(workspace: Workspace) -> None:
     Raises:
         StageError: params.yaml has changed since the adapter was trained.
     """
-    trained, asked = workspace.current(STAGE).parameters, _parameters(workspace)
+    trained, asked = workspace.current(STAGE).parameters, parameters(workspace)
     changed = sorted(key for key in asked if trained.get(key) != asked[key])
     if changed:
         raise StageError(
@@ -71,7 +70,8 @@ def check_parameters(workspace: Workspace) -> None:
         )
 
 
-def _parameters(workspace: Workspace) -> dict[str, Any]:
+def parameters(workspace: Workspace) -> dict[str, Any]:
+    """What an adapter is trained with; part of its key."""
     domain = workspace.domain
     return {
         "language": domain.language,

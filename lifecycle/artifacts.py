@@ -187,7 +187,7 @@ class ArtifactStore:
         artifact = self.load(path)
         if artifact.key != key:
             return None
-        check_files(path, contents=path.is_relative_to(self.root))
+        _check_files(path, contents=path.is_relative_to(self.root))
         return artifact
 
     def _build(self, question: Question, build: Build, path: Path) -> Artifact:
@@ -219,7 +219,7 @@ class ArtifactStore:
         return self.root / domain / "current" / f"{name}.json"
 
 
-def check_files(path: Path, *, contents: bool = True) -> None:
+def _check_files(path: Path, *, contents: bool = True) -> None:
     """Check an artifact's files against its manifest.
 
     Args:
@@ -233,12 +233,12 @@ def check_files(path: Path, *, contents: bool = True) -> None:
     for name, size in manifest["sizes"].items():
         file = path / name
         if not file.is_file() or file.stat().st_size != size:
-            wrong = f"missing or not {size} bytes long"
+            wrong = "is missing or has another size than"
         elif contents and sha256_file(file) != manifest["files"][name]:
-            wrong = "not the file"
+            wrong = "has other content than"
         else:
             continue
         raise IntegrityError(
-            f"{file} is {wrong} that {path / MANIFEST} says it is. Delete the folder {path} and "
-            "run again: it will be made anew."
+            f"{file} {wrong} {path / MANIFEST} says. Delete the folder {path} and run again: "
+            "it will be made anew."
         )

@@ -26,6 +26,7 @@ from evaluation.reports.latency import latency_report
 from evaluation.runners import write_predictions
 from lifecycle import corpus, engine, predictions, reports, splits
 from lifecycle.adapter import STAGE as ADAPTER
+from lifecycle.adapter import parameters as adapter_parameters
 from lifecycle.artifacts import Artifact
 from lifecycle.merged_model import STAGE as MERGED
 from lifecycle.reports import make_accent_report, make_accuracy_report
@@ -89,12 +90,6 @@ class World:
         record = workspace.store.folder(DOMAIN, corpus.STAGE) / "versions" / corpus_made.sha256
         write_json(record / "version.json", {"md5": "0a1b2c.dir", "files": 1, "bytes": 1})
         write_text(workspace.corpus.with_name(f"{DOMAIN}.dvc"), "outs: [{md5: 0a1b2c.dir}]\n")
-        domain = workspace.domain
-        trained_with = {
-            "language": domain.language,
-            "normaliser": domain.evaluation.normaliser,
-            **domain.training.model_dump(mode="json"),
-        }
         adapter = self._make(
             ADAPTER,
             {"base_model": base.sha256, "name": name},
@@ -105,7 +100,7 @@ class World:
                 "dev_curve": [],
             },
             lambda out: write_text(out / "adapter_model.safetensors", name),
-            trained_with,
+            adapter_parameters(workspace),
         )
         merged = self._make(
             MERGED,

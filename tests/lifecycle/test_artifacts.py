@@ -168,7 +168,7 @@ def test_a_damaged_artifact_is_named(store: ArtifactStore) -> None:
     made = store.make(question(), Counted())
     file = made.path / "sub" / "file"
     file.write_text("cut")
-    with pytest.raises(IntegrityError, match=f"{file} is missing or not 7 bytes"):
+    with pytest.raises(IntegrityError, match=f"{file} is missing or has another size than"):
         store.make(question(), Counted())
     file.unlink()
     with pytest.raises(IntegrityError, match=f"Delete the folder {made.path}"):

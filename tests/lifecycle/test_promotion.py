@@ -178,7 +178,7 @@ def test_predictions_that_were_edited_decide_nothing(world: Any) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    with pytest.raises(IntegrityError, match=r"predictions\.parquet is not the file"):
+    with pytest.raises(IntegrityError, match=r"predictions\.parquet has other content"):
         world.train("first", 6)
 
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import resource
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.limits import small_files
 from training.launch import LOG, run_training
 from training.recipe import TrainingProgress, TrainingReport, TrainingSpec
 from voiceforge.errors import AudioError, StageError, StorageError, UsageError
@@ -91,17 +89,6 @@ def test_a_recording_that_is_gone_is_named_with_its_reason(
         run_training(spec, tmp_path / "w", lambda _: None)
     assert caught.value.reason == "missing"
     assert str(gone) in str(caught.value)
-
-
-@contextmanager
-def small_files(limit: int) -> Iterator[None]:
-    """This process and those it starts may write no file of more than `limit` bytes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 DISK = """

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.limits import small_files
 from voiceforge.errors import StorageError
 from voiceforge.files import (
     as_storage_error,
@@ -30,20 +28,6 @@ from voiceforge.files import (
 )
 
 LIMIT = 4096
-
-
-@contextmanager
-def small_files() -> Iterator[None]:
-    """The kernel refuses files of more than 4 KiB, of root too.
-
-    Within a block and not a whole test: pytest's own output may go to such a file.
-    """
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def names(folder: Path) -> list[str]:
@@ -62,7 +46,7 @@ def test_a_written_file_replaces_the_old_one_whole(tmp_path: Path) -> None:
 def test_a_file_that_outgrows_the_limit_leaves_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "file"
     write_bytes(path, b"old")
-    with small_files(), pytest.raises(StorageError, match="ulimit -f"):
+    with small_files(LIMIT), pytest.raises(StorageError, match="ulimit -f"):
         write_bytes(path, b"x" * (LIMIT + 1))
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["file"]
