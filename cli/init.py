@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import textwrap
-from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -13,6 +10,7 @@ from rich.console import Console
 from voiceforge.errors import UsageError
 from voiceforge.files import write_text
 from voiceforge.params import DOMAIN_NAME, load_params, parse_params
+from voiceforge.params.editing import with_domain
 from voiceforge.settings import PARAMS_FILE, load_settings
 
 _ENGLISH, _MULTILINGUAL = "whisper-tiny.en", "whisper-base"
@@ -79,48 +77,3 @@ def add_domain(domain: str, language: str, source: Path, base_model: str | None)
 def _in_project(folder: Path, project: Path) -> Path:
     """As params.yaml names a folder: paths there start at the project."""
     return folder.relative_to(project) if folder.is_relative_to(project) else folder
-
-
-def with_domain(text: str, domain: str, entry: Mapping[str, object]) -> str:
-    """The text of a params.yaml with one more domain; every other byte stays as it is.
-
-    Args:
-        text: YAML that `parse_params` accepts.
-    """
-    import yaml
-
-    line = "\r\n" if "\r\n" in text else "\n"
-    root = yaml.compose(text, yaml.SafeLoader)
-    keys = root.value if isinstance(root, yaml.MappingNode) else []
-    at = next((index for index, (key, _) in enumerate(keys) if key.value == "domains"), None)
-    if at is None:
-        block = _block({"domains": {domain: entry}}, 0, line)
-        return _ended(text, line) + block
-    value = keys[at][1]
-    if not value.value or not isinstance(value, yaml.MappingNode):  # `domains:` or `domains: {}`
-        before, after = text[: value.start_mark.index], text[value.end_mark.index :]
-        return f"{before.rstrip(' ')}{line}{_block({domain: entry}, 2, line).rstrip()}{after}"
-    if value.flow_style:
-        end = value.end_mark.index - 1
-        comma = "" if text[:end].rstrip().endswith(",") else ", "
-        return f"{text[:end]}{comma}{json.dumps({domain: entry})[1:-1]}{text[end:]}"
-    block = _block({domain: entry}, value.value[0][0].start_mark.column, line)
-    if at + 1 == len(keys):
-        return f"{_ended(text, line)}{line}{block}"
-    # Before the next key and the comments that stand above it.
-    head = text[: keys[at + 1][0].start_mark.index].splitlines(keepends=True)
-    while head and (head[-1].startswith("#") or not head[-1].strip()):
-        head.pop()
-    start = len("".join(head))
-    return f"{text[:start]}{line}{block}{text[start:]}"
-
-
-def _block(content: Mapping[str, object], indent: int, line: str) -> str:
-    import yaml
-
-    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=1000)
-    return textwrap.indent(text, " " * indent).replace("\n", line)
-
-
-def _ended(text: str, line: str) -> str:
-    return text if not text or text.endswith("\n") else text + line

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import resource
 import shutil
 import subprocess
@@ -15,7 +14,6 @@ from typing import Any
 import pytest
 import yaml
 
-from cli.init import with_domain
 from lifecycle.base_model import base_model
 from lifecycle.workspace import open_workspace
 from training.base_models import resolve
@@ -225,32 +223,3 @@ def test_init_refuses_what_cannot_be_meant(
     assert ended.code == 2, ended.err
     assert words in ended.paragraph()
     assert place.tree() == before
-
-
-ENTRY = {"language": "fr", "sources": [{"kind": "folder", "path": "è x", "language": "fr"}]}
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "domains:\n",
-        "domains: {}\n# end\n",
-        "domains: # none yet\ndefaults: {a: 1}\n",
-        "domains:\n  a: {b: 1}  # c\n  # tail\n\n# about defaults\ndefaults:\n  x: 1\n",
-        "defaults: {x: 1}\n",
-        "domains: {a: {b: 1}}\n",
-        "domains: {a: {b: 1},}\n",
-        "domains:\n    a: |\n      text\n      # no comment\n\ndefaults: {}",
-        "domains:\r\n  a: {b: 1}\r\n",
-        "domains:\n  a: {b: 1}",
-    ],
-)
-def test_a_domain_fits_into_any_params_file(text: str) -> None:
-    out = with_domain(text, "123", ENTRY)
-    before = yaml.safe_load(text) or {}
-    domains = {**(before.get("domains") or {}), "123": ENTRY}
-    assert yaml.safe_load(out) == {**before, "domains": domains}
-    comments = re.findall("#.*", text)
-    assert re.findall("#.*", out) == comments
-    assert out.count("\r") == (out.count("\n") if "\r" in text else 0)
