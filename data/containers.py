@@ -37,17 +37,7 @@ _TRUNCATED_SHARE = 0.01
 _BOXES = {b"moov", b"trak", b"mdia", b"minf", b"stbl"}
 """The boxes of an MP4 on the way to its tracks' codecs."""
 
-_ENCRYPTED_CODECS = {
-    b"drms",
-    b"drmi",
-    b"drmt",
-    b"p608",
-    b"enca",
-    b"encv",
-    b"enct",
-    b"encs",
-    b"aavd",
-}
+_ENCRYPTED_CODECS = {b"drms", b"drmi", b"drmt", b"enca", b"encv", b"enct", b"encs", b"aavd"}
 """Sample entries of FairPlay (m4p), of Common Encryption (ISO/IEC 23001-7) and of Audible (AAX)."""
 
 _ASF = b"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c"

@@ -67,6 +67,9 @@ class Span:
         return self.start == 0.0 and self.seconds is None
 
 
+WHOLE = Span()
+
+
 def decode_stream(stream: IO[bytes], name: str, span: Span, longest: float | None) -> Decoded:
     """Decode a seekable stream of bytes.
 
@@ -224,7 +227,8 @@ class _Ear:
         """Samples of the track before this frame."""
         if self._span.start <= _PREROLL:
             return 0
-        return round((frame.pts - (track.start_time or 0)) * frame.time_base * self.rate)
+        ticks = int(frame.pts) - (track.start_time or 0)
+        return round(ticks * float(frame.time_base) * self.rate)
 
     def _meet(self, frame: Any) -> None:
         if not _SLOWEST <= frame.rate <= _FASTEST:
