@@ -23,7 +23,7 @@ def make_corpus(workspace: Workspace) -> Artifact:
     settings, domain = workspace.settings, workspace.domain
     fingerprint = source_fingerprint(domain, project=settings.project)
 
-    def build(folder: Path, resume: Path) -> Mapping[str, Any]:
+    def build(folder: Path, _: Path) -> Mapping[str, Any]:
         summary = build_corpus(
             domain,
             folder,
@@ -32,7 +32,6 @@ def make_corpus(workspace: Workspace) -> Artifact:
             offline=settings.offline,
             timeout=settings.source_timeout,
             workers=settings.threads,
-            resume=resume,
             progress=lambda done, total: workspace.report(STAGE, done, total, "recordings"),
         )
         return summary.as_dict()
