@@ -40,13 +40,13 @@ def make_validation(workspace: Workspace) -> Artifact:
     from data.releases import read_releases
 
     source = workspace.current(corpus.STAGE)
-    releases = read_releases(ledger(workspace))
+    releases = read_releases(workspace.ledgers)
     domain = workspace.domain
     params = domain.validation
     inputs = {corpus.STAGE: source.sha256}
     parameters: dict[str, Any] = {"validation": params.model_dump(mode="json")}
     if releases:
-        inputs["releases"] = sha256_file(ledger(workspace) / RELEASES)
+        inputs["releases"] = sha256_file(workspace.ledgers / RELEASES)
     if params.agreement.enabled:
         from evaluation.text import normaliser_identity
         from serving.engines.contracts import DECODING_VERSION
@@ -59,11 +59,6 @@ def make_validation(workspace: Workspace) -> Artifact:
         return _build(workspace, source.path, folder, releases)
 
     return workspace.make(STAGE, VERSION, inputs, parameters, build)
-
-
-def ledger(workspace: Workspace) -> Path:
-    """The folder of what a team decided about this corpus."""
-    return workspace.settings.ledgers / workspace.domain.name
 
 
 def docs_page(artifact: Artifact) -> Path:
@@ -97,7 +92,7 @@ def release_utterance(workspace: Workspace, name: str, code: str, why: str, who:
             "is nothing to let in. Mend the recording."
         )
     return release(
-        ledger(workspace),
+        workspace.ledgers,
         id=name,
         audio_sha256=row.audio_sha256,
         text=row.text,
@@ -158,7 +153,6 @@ def _hear(workspace: Workspace, people: pd.DataFrame) -> list[Heard]:
 
 def _near_pairs(source: Path, rows: pd.DataFrame, least: float) -> Iterable[tuple[str, str]]:
     from data.fingerprint import near_pairs
-
     from data.validation_columns import read_fingerprints
 
     ids = rows["id"].tolist()
