@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from data.fetch import locked
 from data.sources.base import Reach, slug
-from voiceforge.errors import SourceError, UsageError
-from voiceforge.files import read_json, storage_errors, write_bytes, write_json
+from voiceforge.errors import IntegrityError, SourceError, StorageError, UsageError
+from voiceforge.files import read_json, storage_errors, write_json
 
 _TABLES = ("parquet", "csv", "json")
 _METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
@@ -103,19 +103,20 @@ def fetch_dataset(
 
     Raises:
         UsageError: as `find_files`.
+        IntegrityError: the cached copy is not what was fetched.
         SourceError: the Hub cannot be reached, or does not have or give it; says what was tried.
         StorageError: the disk is full or read-only.
     """
     folder = reach.cache / "huggingface" / "datasets" / f"{slug(name)}-{revision[:12]}"
-    note = folder.with_name(f"{folder.name}.{slug(config or 'default')}.{slug(split)}.json")
+    note = folder / ".voiceforge" / f"{slug(config or 'default')}.{slug(split)}.json"
     with locked(reach.cache, f"huggingface-{folder.name}"):
         if (kept := _noted(note, folder)) is not None:
             return folder, kept
         if reach.offline:
             raise SourceError(
                 f"{name} at {revision} is not in the cache ({folder}), and offline mode opens no "
-                "connection. Run once with VOICEFORGE_OFFLINE unset, or copy that folder and the "
-                ".json files beside it from a machine that has them."
+                "connection. Run once with VOICEFORGE_OFFLINE unset, or copy that folder from a "
+                "machine that has it."
             )
         files = _fetch(name, revision, config, split, folder, reach.timeout)
         sizes = {path: (folder / path).stat().st_size for path in files.paths + files.others}
@@ -124,73 +125,79 @@ def fetch_dataset(
 
 
 def _noted(note: Path, folder: Path) -> DataFiles | None:
-    """What an earlier fetch left, where it is still whole."""
+    """What an earlier fetch left; None where there was none."""
     if not note.is_file():
         return None
     facts: dict[str, Any] = read_json(note)
     for path, size in facts["sizes"].items():
-        with contextlib.suppress(OSError):
-            if (folder / path).stat().st_size == size:
-                continue
-        return None
+        found = (folder / path).stat().st_size if (folder / path).is_file() else 0
+        if found != size:
+            raise IntegrityError(
+                f"{folder / path} has {found} bytes, and had {size} when it was fetched. Delete "
+                f"{folder} and run again: it will be fetched anew."
+            )
     return DataFiles(facts["layout"], tuple(facts["paths"]), tuple(facts["others"]))
 
 
 def _fetch(
     name: str, revision: str, config: str | None, split: str, folder: Path, timeout: float
 ) -> DataFiles:
-    import httpx
     from huggingface_hub import HfApi, constants, hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    tried = f"the dataset {name} at {revision} of {constants.ENDPOINT}"
-    doing = "its list of files"
+    asked = f"the dataset {name} at {revision} of {constants.ENDPOINT}"
     if constants.HF_HUB_OFFLINE:
         raise SourceError(
-            f"HF_HUB_OFFLINE is set, and {tried} is not in the cache ({folder}). Unset it and run "
-            "again, or copy that folder and the .json files beside it from a machine that has them."
+            f"HF_HUB_OFFLINE is set, and {asked} is not in the cache ({folder}). Unset it and run "
+            "again, or copy that folder from a machine that has it."
         )
 
-    def download(path: str) -> None:
-        hf_hub_download(
-            name,
-            path,
-            repo_type="dataset",
-            revision=revision,
-            local_dir=folder,
-            etag_timeout=timeout,
-            endpoint=constants.ENDPOINT,
-        )
+    def download(path: str, what: str) -> None:
+        with _asking(asked, what, folder):
+            hf_hub_download(
+                name,
+                path,
+                repo_type="dataset",
+                revision=revision,
+                local_dir=folder,
+                etag_timeout=timeout,
+                endpoint=constants.ENDPOINT,
+            )
 
-    try:
-        with storage_errors(folder):
-            info = HfApi(constants.ENDPOINT).dataset_info(name, revision=revision, timeout=timeout)
-            there = [one.rfilename for one in info.siblings or []]
-            if _CARD in there:
-                doing = _CARD
-                download(_CARD)
-            with tempfile.TemporaryDirectory() as mirror:
-                for path in there:
-                    if _is_inside(path):
-                        write_bytes(Path(mirror) / path, b"")
-                if _CARD in there:
-                    write_bytes(Path(mirror) / _CARD, (folder / _CARD).read_bytes())
-                try:
-                    files = find_files(Path(mirror), config, split)
-                except UsageError as error:
-                    raise UsageError(str(error).replace(mirror, f"{name} of the Hub")) from error
-            wanted = files.paths + files.others
-            for number, path in enumerate(wanted, 1):
-                doing = f"file {number} of {len(wanted)}, {path}"
-                download(path)
-    except (httpx.HTTPError, HfHubHTTPError, LocalEntryNotFoundError, ConnectionError) as error:
-        raise SourceError(
-            f"Tried {tried}, and stopped at {doing}: {error or type(error).__name__}. Nothing of "
-            "it entered the corpus; whole files are kept. Check name, revision, the network and, "
-            "for a dataset that asks for it, HF_TOKEN, and run again."
-        ) from error
+    with _asking(asked, "its list of files", folder):
+        info = HfApi(constants.ENDPOINT).dataset_info(name, revision=revision, timeout=timeout)
+    there = [one.rfilename for one in info.siblings or []]
+    with tempfile.TemporaryDirectory() as mirror:
+        for path in there:
+            if not Path(path).is_absolute() and ".." not in Path(path).parts:
+                (Path(mirror) / path).parent.mkdir(parents=True, exist_ok=True)
+                (Path(mirror) / path).touch()
+        if _CARD in there:
+            download(_CARD, _CARD)
+            (Path(mirror) / _CARD).write_bytes((folder / _CARD).read_bytes())
+        try:
+            files = find_files(Path(mirror), config, split)
+        except UsageError as error:
+            raise UsageError(str(error).replace(mirror, f"{name} of the Hub")) from error
+    wanted = files.paths + files.others
+    for number, path in enumerate(wanted, 1):
+        download(path, f"file {number} of {len(wanted)}, {path}")
     return files
 
 
-def _is_inside(path: str) -> bool:
-    return not Path(path).is_absolute() and ".." not in Path(path).parts
+@contextlib.contextmanager
+def _asking(asked: str, what: str, folder: Path) -> Iterator[None]:
+    """Turn whatever the Hub's client throws into a `SourceError`, but for errors of the disk."""
+    try:
+        with storage_errors(folder):
+            yield
+    except StorageError:
+        raise
+    except Exception as error:
+        # The client says of every lost connection that the file is not in its cache.
+        first = error.__cause__ or error
+        why = " ".join(str(first).split()) or type(first).__name__
+        raise SourceError(
+            f"Tried {asked}, and stopped at {what}: {why}. Nothing of it entered the corpus; whole "
+            "files are kept. Check name, revision, the network and, for a dataset that asks for "
+            "it, HF_TOKEN, and run again."
+        ) from error

@@ -45,6 +45,7 @@ class HuggingFace:
             UsageError: no such folder, configuration, split or column, or a layout that is not
                 read.
             SourceError: the Hub cannot be had, or reading stopped part of the way.
+            IntegrityError: the cached copy is not what was fetched.
             StorageError: the cache is full or read-only.
         """
         params = self.params
