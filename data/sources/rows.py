@@ -38,7 +38,8 @@ class Origin:
         ids: first part of every id.
         speakers: first part of every speaker: names count within it.
         language, licence, consent: of rows that name none.
-        needs_consent: whether only speech that was granted enters; what was refused never does.
+        needs_consent: whether only what was granted is planned. Elsewhere what was refused is, for
+            validation to keep out, together with the same audio under other names.
     """
 
     source: str
@@ -227,7 +228,7 @@ def _recording(origin: Origin, row: Row, name: str, folders: dict[Path, str]) ->
     if consent not in get_args(Consent):
         allowed = ", ".join(get_args(Consent))
         raise Unusable("bad-consent", f"consent is {consent!r:.60}; it is one of {allowed}.")
-    if consent == "refused" or (origin.needs_consent and consent != "granted"):
+    if origin.needs_consent and consent != "granted":
         raise Unusable("no-consent", f"the speaker's consent is {consent!r}.")
     speaker = _plain("speaker", row.speaker) or "unknown"
     licence = _plain("licence", row.licence) or origin.licence
