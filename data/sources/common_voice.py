@@ -8,6 +8,7 @@ A contributor keeps one client_id over languages and releases, and is one speake
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import unicodedata
 from collections.abc import Iterator
@@ -19,11 +20,13 @@ from data.sources.base import Plan, Reach, slug
 from data.sources.rows import (
     Origin,
     Row,
+    Rows,
     Skipped,
     fingerprint_rows,
     plan_rows,
     require_folder,
     rows_of,
+    with_unnamed,
 )
 from data.sources.text_tables import BadRow, Line, read_csv
 from voiceforge.errors import UsageError
@@ -97,14 +100,14 @@ class CommonVoice:
             params.licence,
             params.consent,
         )
-        return plan_rows(origin, self._rows())
+        return plan_rows(origin, self._all())
 
     def fingerprint(self) -> Any:
         """The tables' bytes, and name, size and time of change of every clip they name."""
         return {
             "common-voice": self.params.model_dump(mode="json"),
             "tables": [sha256_file(table) for table in self._tables()],
-            "files": fingerprint_rows(self._rows()),
+            "files": fingerprint_rows(self._all()),
         }
 
     def _tables(self) -> list[Path]:
@@ -124,12 +127,17 @@ class CommonVoice:
             )
         return tables
 
+    def _all(self) -> Rows:
+        clips, reason = self.path / "clips", "clips that no table read here names"
+        return with_unnamed(self._rows(), clips, reason, below="clips/")
+
     def _rows(self) -> Iterator[Row | BadRow | Skipped]:
+        read = functools.partial(self._row, root=self.path)
         earlier: set[str] = set()
         for table in self._tables():
             clips: set[str] = set()
             lines = read_csv(table, NEEDED, OPTIONAL, delimiters="\t", quotes=False)
-            for row in rows_of(lines, self._row):
+            for row in rows_of(lines, read):
                 if isinstance(row, Row) and row.audio in earlier:
                     yield Skipped("clips that an earlier table names")
                     continue
@@ -138,14 +146,14 @@ class CommonVoice:
                 yield row
             earlier |= clips
 
-    def _row(self, line: Line) -> Row:
+    def _row(self, line: Line, root: Path) -> Row:
         cells = line.cells
         locale = cells.get("locale", "") or self.params.language
         said = cells.get("accents", "") or cells.get("accent", "") or cells.get("variant", "")
         clip = cells["path"]
         return Row(
             place=line.place,
-            root=self.path,
+            root=root,
             # An absolute path stays one, and an empty one empty: both are refused.
             audio=clip if not clip or clip[0] in "/\\" else f"clips/{clip}",
             text=cells["sentence"],

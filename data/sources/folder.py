@@ -8,6 +8,7 @@ column; what is wrong with a row is quarantined.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from data.sources.rows import (
     plan_rows,
     require_folder,
     rows_of,
+    with_unnamed,
 )
 from data.sources.text_tables import Line, read_csv
 from voiceforge.errors import UsageError
@@ -67,11 +69,8 @@ class Folder:
 
     def _rows(self, table: Path) -> Rows:
         lines = read_csv(table, NEEDED, OPTIONAL, delimiters=",;\t", quotes=True)
-        return rows_of(lines, self._row)
-
-    def _row(self, line: Line) -> Row:
-        cells = {name: line.cells.get(name, "") for name in NEEDED + OPTIONAL}
-        return Row(place=line.place, root=self.path, **cells)
+        rows = rows_of(lines, functools.partial(_row, root=self.path))
+        return with_unnamed(rows, self.path, "audio that the table does not name")
 
     def _table(self) -> Path:
         require_folder(self.path, "an existing folder with a CSV or TSV")
@@ -88,3 +87,8 @@ class Folder:
                 f"source in params.yaml must name it as `table`. There are: {names}."
             )
         return tables[0]
+
+
+def _row(line: Line, root: Path) -> Row:
+    cells = {name: line.cells.get(name, "") for name in NEEDED + OPTIONAL}
+    return Row(place=line.place, root=root, **cells)

@@ -18,9 +18,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from data.sources.audio_paths import below
 from data.sources.base import Plan, Reach, slug
 from data.sources.hub_files import DataFiles, fetch_dataset, find_files
-from data.sources.rows import Origin, Row, Rows, below, plan_rows, require_folder, rows_of
+from data.sources.rows import Origin, Row, Rows, plan_rows, require_folder, rows_of
 from data.sources.text_tables import BadRow, Line, Unusable, read_csv, read_jsonl
 from voiceforge.errors import SourceError, UsageError
 from voiceforge.files import storage_errors
@@ -179,7 +180,7 @@ def _lines(
         for batch in _batches(root / path, kind, named):
             for cells in batch.to_pylist():
                 number += 1
-                yield Line(f"{path}, row {number}", cells)
+                yield Line(f"{path if path != '.' else root.name}, row {number}", cells)
     except (OSError, ValueError, pyarrow.ArrowException) as error:
         raise SourceError(
             f"{root / path} could be read up to row {number} only ({error}). Nothing of this "

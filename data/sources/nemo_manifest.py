@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data.sources.audio_paths import below
 from data.sources.base import Plan, Reach, slug
-from data.sources.rows import Origin, Row, Rows, below, fingerprint_rows, plan_rows, rows_of
+from data.sources.rows import Origin, Row, Rows, fingerprint_rows, plan_rows, rows_of
 from data.sources.text_tables import Line, Unusable, number_cell, read_jsonl, text_cell
 from voiceforge.errors import UsageError
 from voiceforge.files import sha256_file

@@ -7,25 +7,26 @@ with one row never stops the others.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import math
 import os
 import re
-import stat
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath
 from typing import cast, get_args
 
+from data.sources.audio_paths import check_file, inside, unnamed_audio
 from data.sources.base import FileAudio, Plan, Recording, Reject, clean_text, slug
 from data.sources.text_tables import BadRow, Line, Unusable
 from voiceforge.errors import UsageError
 from voiceforge.params import Consent
 
 _TAG = re.compile(r"[a-z]{2,3}(-[a-z0-9]{1,8})*")
+_DAMAGED = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff\ufffd]")
+"""Control characters but for white space, halves of letters, and the mark of a lost letter."""
+
 _LONGEST_WHERE = 300
 
 
@@ -124,6 +125,22 @@ def rows_of(
             yield BadRow(line.place, problem.reason, str(problem))
 
 
+def with_unnamed(rows: Rows, folder: Path, reason: str, below: str = "") -> Rows:
+    """The rows, and then a `Skipped` for each audio file below `folder` that none of them names.
+
+    Args:
+        below: how the rows' paths lead to `folder`, such as "clips/".
+    """
+    named: set[str] = set()
+    for row in rows:
+        if isinstance(row, Row):
+            path = PurePosixPath(row.audio.strip().replace("\\", "/")).as_posix()
+            named.add(path.removeprefix(below))
+        yield row
+    for _ in unnamed_audio(folder, named):
+        yield Skipped(reason)
+
+
 def plan_rows(origin: Origin, rows: Rows) -> Plan:
     """The plan of a table: each row a recording or a reject, in its order, each id once."""
     recordings: list[Recording] = []
@@ -157,12 +174,14 @@ def plan_rows(origin: Origin, rows: Rows) -> Plan:
 
 
 def fingerprint_rows(rows: Rows) -> str:
-    """Hash of name, size and time of change of every file that rows name, there or not."""
+    """Hash of name, size and time of change of every file that rows name, and what is skipped."""
     digest = hashlib.sha256()
     for row in rows:
+        if isinstance(row, Skipped):
+            digest.update(row.reason.encode())
         if isinstance(row, Row):
             try:
-                facts = (row.root / _inside(row.audio)).stat()
+                facts = (row.root / inside(row.audio)).stat()
                 known = f"{row.audio}\0{facts.st_size}\0{facts.st_mtime_ns}\n"
             except (Unusable, OSError):
                 known = f"{row.audio}\n"
@@ -190,21 +209,9 @@ def is_tag(text: str) -> bool:
     return _TAG.fullmatch(text) is not None
 
 
-def below(path: str, root: Path) -> str:
-    """An absolute path from `root` on; the path itself where it is relative or lies elsewhere."""
-    for start in (root, root.resolve()):
-        if Path(path).is_relative_to(start):
-            return Path(path).relative_to(start).as_posix()
-    return path
-
-
 def is_damaged(text: str) -> bool:
     """Whether a text lost letters to its encoding, or holds what no text holds."""
-    return any(
-        letter == "\ufffd"
-        or (unicodedata.category(letter) in ("Cc", "Cs") and not letter.isspace())
-        for letter in text
-    )
+    return _DAMAGED.search(text) is not None
 
 
 def _stem(row: Row) -> str:
@@ -220,7 +227,7 @@ def _milliseconds(seconds: float) -> str:
 
 
 def _recording(origin: Origin, row: Row, name: str, folders: dict[Path, str]) -> Recording:
-    where = _inside(row.audio)
+    where = inside(row.audio)
     _check_part(row)
     text = _text(row.text)
     language, accent = _language(origin, row)
@@ -232,7 +239,7 @@ def _recording(origin: Origin, row: Row, name: str, folders: dict[Path, str]) ->
         raise Unusable("no-consent", f"the speaker's consent is {consent!r}.")
     speaker = _plain("speaker", row.speaker) or "unknown"
     licence = _plain("licence", row.licence) or origin.licence
-    _check_file(row.root, row.root / where, folders)
+    check_file(row.root, row.root / where, folders)
     part = f" from {row.start:g} s on" if row.start or row.seconds is not None else ""
     return Recording(
         id=name,
@@ -247,46 +254,6 @@ def _recording(origin: Origin, row: Row, name: str, folders: dict[Path, str]) ->
         where=row.where or where + part,
         audio=FileAudio(row.root / where, row.start, row.seconds),
     )
-
-
-def _inside(given: str) -> str:
-    """An audio path as POSIX writes it, inside its folder as far as its letters tell."""
-    path = PurePosixPath(given.strip().replace("\\", "/"))
-    if not path.name and not path.is_absolute():
-        raise Unusable("missing", "the path of the audio is empty.")
-    if path.is_absolute() or PureWindowsPath(given.strip()).drive or ".." in path.parts:
-        raise Unusable(
-            "unsafe-path", f"{given!r:.200} leads out of its folder. Only files inside it count."
-        )
-    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in path.as_posix()):
-        raise Unusable("unsafe-path", f"{given!r:.200} holds what no file name should.")
-    return path.as_posix()
-
-
-def _check_file(root: Path, path: Path, folders: dict[Path, str]) -> None:
-    """Raise where there is no file, or symbolic links lead to it out of `root` or in a circle.
-
-    Args:
-        folders: real paths of the folders that were seen, since most rows share one.
-    """
-    try:
-        for folder in (root, path.parent):
-            if folder not in folders:
-                folders[folder] = os.path.realpath(folder, strict=True)
-        real = os.path.join(folders[path.parent], path.name)  # noqa: PTH118 - once a row
-        mode = os.lstat(real).st_mode
-        if stat.S_ISLNK(mode):
-            real = os.path.realpath(real, strict=True)
-            mode = os.lstat(real).st_mode
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise Unusable("unsafe-path", "symbolic links lead in a circle.") from error
-        why = "the file is not there" if error.errno == errno.ENOENT else str(error.strerror)
-        raise Unusable("missing", f"{why}.") from error
-    if not real.startswith(folders[root].rstrip("/") + "/"):
-        raise Unusable("unsafe-path", "a symbolic link leads out of its folder.")
-    if not stat.S_ISREG(mode):
-        raise Unusable("missing", "what is there is not a file.")
 
 
 def _check_part(row: Row) -> None:

@@ -292,6 +292,17 @@ def test_a_language_tag_is_language_and_accent(tmp_path: Path) -> None:
     assert [(r.language, r.accent) for r in rows] == [("pt", "pt-br"), ("de", "de-x-wien")]
 
 
+def test_audio_that_the_table_forgot_is_counted(tmp_path: Path) -> None:
+    source = _folder(tmp_path / "f", "audio,text\nsub\\b.wav,x\nnone.wav,y\n")
+    before = source.fingerprint()
+    assert source.plan(REACH).skipped == {"audio that the table does not name": 1}
+    for name in ("sub/c.MP3", "notes.txt", ".hidden.wav", ".git/d.wav"):
+        (tmp_path / "f" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "f" / name).write_bytes(b"x")
+    assert source.plan(REACH).skipped == {"audio that the table does not name": 2}
+    assert source.fingerprint() != before
+
+
 def test_links_inside_the_folder_are_followed(tmp_path: Path) -> None:
     source = _folder(tmp_path / "f", "audio,text\nlink.wav,x\nd/b.wav,y\n")
     (tmp_path / "f" / "link.wav").symlink_to("a.wav")

@@ -43,7 +43,6 @@ class CommonVoiceSource(_OwnRecordings):
         "relative to params.yaml."
     )
     licence: str = Field(default="CC0-1.0", description="Licence of the clips.")
-    consent: Consent = Field(default="granted", description="Whether the speakers agreed.")
     tables: tuple[str, ...] = Field(
         default=("validated",),
         min_length=1,
@@ -60,7 +59,6 @@ class LibriSpeechSource(_OwnRecordings):
         description="The folder that holds the subsets, absolute or relative to params.yaml."
     )
     licence: str = Field(default="CC-BY-4.0", description="Licence of the recordings.")
-    consent: Consent = Field(default="granted", description="Whether the speakers agreed.")
     subsets: tuple[str, ...] | None = Field(
         default=None,
         min_length=1,
