@@ -8,6 +8,7 @@ are needed are downloaded: into a folder of their own, each whole, with a note o
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -64,7 +65,7 @@ def find_files(folder: Path, config: str | None, split: str) -> DataFiles:
         ) from error
     layout = type(builder).__module__.rpartition(".")[2]
     found = {
-        str(name): [Path(file).relative_to(folder.resolve()).as_posix() for file in files]
+        str(name): [_inside(folder, str(file)) for file in files]
         for name, files in (builder.config.data_files or {}).items()
     }
     files = found[_named(folder, split, list(found))]
@@ -83,6 +84,17 @@ def find_files(folder: Path, config: str | None, split: str) -> DataFiles:
             "and write it as one of these."
         )
     return DataFiles(layout, tuple(files))
+
+
+def _inside(folder: Path, file: str) -> str:
+    """A file that a dataset's card may have named, from its folder on."""
+    path = Path(os.path.normpath(file))
+    if not path.is_relative_to(folder.resolve()):
+        raise UsageError(
+            f"The card of the dataset {folder} names {file}, which lies outside of it. Only files "
+            "inside it count."
+        )
+    return path.relative_to(folder.resolve()).as_posix()
 
 
 def _named(folder: Path, split: str, splits: Sequence[str]) -> str:

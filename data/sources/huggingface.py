@@ -90,6 +90,9 @@ class HuggingFace:
 
 
 def _row(line: Line, base: Path, columns: Mapping[str, str], cache: Path) -> Row:
+    for name in (columns["audio"], columns["text"]):
+        if name not in line.cells:
+            raise Unusable("bad-row", f"{name} is missing.")
     content, path = _audio(line, columns["audio"])
     cells = {what: _text(line, name) for what, name in columns.items() if what != "audio"}
     row = Row(
@@ -106,10 +109,10 @@ def _row(line: Line, base: Path, columns: Mapping[str, str], cache: Path) -> Row
     )
     if content is None:
         return row
-    name, digest = PurePosixPath(path.replace("\\", "/")), hashlib.sha256(content).hexdigest()
-    kept = f"{digest[:2]}/{digest}{_suffix(name)}"
+    given, digest = PurePosixPath(path.replace("\\", "/")), hashlib.sha256(content).hexdigest()
+    kept = f"{digest[:2]}/{digest}{_suffix(given)}"
     _keep(content, cache / kept)
-    known = row.id or f"{name.stem}-{digest[:12]}".lstrip("-")
+    known = row.id or f"{given.stem}-{digest[:12]}".lstrip("-")
     return replace(row, root=cache, audio=kept, id=known, where=line.place)
 
 
@@ -127,7 +130,7 @@ def _audio(line: Line, name: str) -> tuple[bytes | None, str]:
 
 
 def _text(line: Line, name: str) -> str:
-    value = line.cells[name]
+    value = line.cells.get(name)
     if value is None:
         return ""
     if isinstance(value, int) and not isinstance(value, bool):  # speakers are often numbered
@@ -165,13 +168,14 @@ def _lines(
     named = sorted(set(columns.values()))
     kind = PurePosixPath(path).suffix if layout == "audiofolder" else f".{layout}"
     if kind == ".csv":
-        yield from read_csv(root / path, named, (), delimiters=",", quotes=True)
+        lower = [name.lower() for name in named]  # as its columns are read
+        for line in read_csv(root / path, lower, (), delimiters=",\t;", quotes=True):
+            if isinstance(line, Line):
+                line = Line(line.place, {name: line.cells[name.lower()] for name in named})
+            yield line
         return
     if kind in (".jsonl", ".json"):
-        for line in read_jsonl(root / path):
-            if isinstance(line, Line):
-                line = Line(line.place, {**dict.fromkeys(named), **line.cells})
-            yield line
+        yield from read_jsonl(root / path)
         return
     import pyarrow
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import re
 import threading
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -90,31 +88,25 @@ def speak(text: str, model: str) -> Samples:
     """
     piper_version()
     import onnxruntime
-    from piper import SynthesisConfig
+    from piper import PiperConfig, PiperVoice, SynthesisConfig
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # recordings are made at once
     with _speaking:
-        voice = _voice(model)
         onnxruntime.set_seed(_SEED)
-        voice.session = onnxruntime.InferenceSession(
-            model, sess_options=options, providers=["CPUExecutionProvider"]
-        )
-        config = SynthesisConfig(normalize_audio=False)
-        heard = [chunk.audio_float_array for chunk in voice.synthesize(text, config)]
-        rate = int(voice.config.sample_rate)
-    if not heard or not sum(chunk.size for chunk in heard):
+        try:
+            config = PiperConfig.from_dict(json.loads(Path(f"{model}.json").read_bytes()))
+            session = onnxruntime.InferenceSession(
+                model, sess_options=options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # whatever ONNX Runtime throws at a file that is no voice
+            raise UsageError(
+                f"The Piper voice {model} cannot be loaded ({error}). Fetch it again, both its "
+                "files."
+            ) from error
+        voice = PiperVoice(session=session, config=config)
+        as_it_is = SynthesisConfig(normalize_audio=False)
+        heard = [chunk.audio_float_array for chunk in voice.synthesize(text, as_it_is)]
+    if not sum(chunk.size for chunk in heard):
         raise AudioError(f"Piper said nothing for {text!r}.", reason="synthesis")
-    return resample(np.concatenate(heard).astype(np.float32), rate)
-
-
-@functools.lru_cache(maxsize=2)
-def _voice(model: str) -> Any:
-    from piper import PiperVoice
-
-    try:
-        return PiperVoice.load(model)
-    except Exception as error:  # whatever ONNX Runtime throws at a file that is no voice
-        raise UsageError(
-            f"The Piper voice {model} cannot be loaded ({error}). Fetch it again, both its files."
-        ) from error
+    return resample(np.concatenate(heard).astype(np.float32), int(config.sample_rate))

@@ -157,6 +157,7 @@ def test_bad_rows_of_a_dataset_are_rejected_and_the_rest_kept(tmp_path: Path, re
         {"file_name": "x1.wav", "text": 3.5},
         {"file_name": 7, "text": "words"},
         {"text": "words"},
+        {"file_name": "x1.wav", "sentence": "words"},
         [],
         {"file_name": "x2.wav", "text": "words 2"},
     ]
@@ -170,7 +171,8 @@ def test_bad_rows_of_a_dataset_are_rejected_and_the_rest_kept(tmp_path: Path, re
         "empty-text",
         "bad-row",
         "bad-row",
-        "missing",
+        "bad-row",
+        "bad-row",
         "bad-row",
     ]
     for number, reject in enumerate(plan.rejects, 1):
@@ -229,6 +231,29 @@ def test_layouts_that_are_not_read_are_named(tmp_path: Path, reach: Reach) -> No
         source(tmp_path / "pq", config="en").plan(reach)
     with pytest.raises(UsageError, match="does not exist"):
         source(tmp_path / "nowhere").plan(reach)
+
+
+def test_a_card_names_no_file_outside_of_its_folder(tmp_path: Path, reach: Reach) -> None:
+    parquet(tmp_path / "secret.parquet", table(1))
+    parquet(tmp_path / "talk" / "train.parquet", table(2))
+    card = "---\nconfigs:\n- config_name: default\n  data_files: PATH\n---\n"
+    for path in ("../secret.parquet", str(tmp_path / "secret.parquet")):
+        (tmp_path / "talk" / "README.md").write_text(card.replace("PATH", path))
+        with pytest.raises(UsageError, match="secret"):
+            source(tmp_path / "talk").plan(reach)
+    (tmp_path / "talk" / "README.md").write_text(card.replace("PATH", "train.parquet"))
+    check_tones(source(tmp_path / "talk").plan(reach), 2)
+
+
+def test_plain_tables_name_audio_in_the_folder(tmp_path: Path, reach: Reach) -> None:
+    folder = tmp_path / "talk"
+    folder.mkdir()
+    (folder / "x0.wav").write_bytes(wav(0))
+    rows = f"Path\tSentence\nx0.wav\twords 0\n{tmp_path}/talk/x0.wav\twords 0\n../x.wav\tno\n"
+    (folder / "train.tsv").write_text(rows)
+    plan = source(folder, columns={"audio": "Path", "text": "Sentence"}).plan(reach)
+    check_tones(Plan(plan.recordings), 1)
+    assert [r.reason for r in plan.rejects] == ["duplicate-id", "unsafe-path"]
 
 
 def test_fingerprint_sees_files_and_parameters_and_opens_no_connection(tmp_path: Path) -> None:
