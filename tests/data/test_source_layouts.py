@@ -323,8 +323,9 @@ def test_a_bad_line_of_a_manifest_is_rejected_alone(
 def test_tarred_manifests_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"tarred.*line 2 has a shard_id"):
         manifest(tmp_path / "c", line(), line(shard_id=0)).plan(REACH)
-    with pytest.raises(UsageError, match="its name is that of a shard"):
-        manifest(tmp_path / "c", line(), name="manifest__OP_0..127_CL_.json").plan(REACH)
+    for name in ("manifest__OP_0..127_CL_.json", "tarred_audio_manifest.json"):
+        with pytest.raises(UsageError, match="its name is that of a shard"):
+            manifest(tmp_path / "c", line(), name=name).plan(REACH)
     with pytest.raises(UsageError, match="does not exist"):
         NemoManifest(
             manifest(tmp_path / "c").params.model_copy(update={"path": "no"}), tmp_path
