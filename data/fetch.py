@@ -43,7 +43,8 @@ def fetch(
     A base model's folder holds its files flat, in the form that `manifest.json` names ("form":
     huggingface, ctranslate2 or nemo). A speech folder holds what the two Debian packages unpack:
     `usr/share/asterisk/sounds/VOICE/**/*.g722` and
-    `usr/share/doc/asterisk-core-sounds-XX/core-sounds-XX.txt.gz`.
+    `usr/share/doc/asterisk-core-sounds-XX/core-sounds-XX.txt.gz`. A voice's folder holds its .onnx,
+    .onnx.json and MODEL_CARD.
 
     Args:
         name: a name of the catalogue.

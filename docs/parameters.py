@@ -111,12 +111,16 @@ def _default(path: str, field: FieldInfo, defaults: Mapping[str, Any] | None) ->
     if defaults is None:
         if field.is_required():
             return "needed"
-        return "none" if field.default is None else f"`{field.default}`"
+        return "none" if field.default is None else _shown(field.default)
     value: Any = defaults
     for part in path.split("."):
         value = value[part]
-    shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    return f"`[{shown}]`" if isinstance(value, list) else f"`{shown}`"
+    return _shown(value)
+
+
+def _shown(value: Any) -> str:
+    several = isinstance(value, list | tuple)
+    return f"`[{', '.join(map(str, value))}]`" if several else f"`{value}`"
 
 
 def _allowed(field: FieldInfo) -> str:

@@ -5,25 +5,57 @@ from __future__ import annotations
 from pathlib import Path
 
 from data.audio import Samples, decode
+from data.sources import piper_voice
 from data.sources.base import CorpusSource, FileAudio, Recording
+from data.sources.common_voice import CommonVoice
+from data.sources.corrections import Corrections
 from data.sources.espeak import Espeak
 from data.sources.espeak_library import speak
 from data.sources.folder import Folder
+from data.sources.huggingface import HuggingFace
+from data.sources.librispeech import LibriSpeech
+from data.sources.nemo_manifest import NemoManifest
+from data.sources.piper import Piper
 from data.sources.prompts import Prompts
-from voiceforge.params import DomainParams, EspeakSource, PromptsSource
+from voiceforge.params import (
+    CommonVoiceSource,
+    CorrectionsSource,
+    DomainParams,
+    EspeakSource,
+    FolderSource,
+    HuggingFaceSource,
+    LibriSpeechSource,
+    NemoManifestSource,
+    PromptsSource,
+    Source,
+    SplitParams,
+)
 
 
 def open_sources(domain: DomainParams, project: Path) -> list[CorpusSource]:
     """The domain's sources, in the order of params.yaml; nothing is fetched or read yet."""
-    sources: list[CorpusSource] = []
-    for params in domain.sources:
-        if isinstance(params, PromptsSource):
-            sources.append(Prompts(params.language))
-        elif isinstance(params, EspeakSource):
-            sources.append(Espeak(params, domain.splits))
-        else:
-            sources.append(Folder(params, project))
-    return sources
+    return [open_source(params, domain.splits, project) for params in domain.sources]
+
+
+def open_source(params: Source, splits: SplitParams, project: Path) -> CorpusSource:
+    """One source; its paths start at the project, and `splits` says who speaks which text."""
+    if isinstance(params, PromptsSource):
+        return Prompts(params.language)
+    if isinstance(params, EspeakSource):
+        return Espeak(params, splits)
+    if isinstance(params, FolderSource):
+        return Folder(params, project)
+    if isinstance(params, CommonVoiceSource):
+        return CommonVoice(params, project)
+    if isinstance(params, LibriSpeechSource):
+        return LibriSpeech(params, project)
+    if isinstance(params, NemoManifestSource):
+        return NemoManifest(params, project)
+    if isinstance(params, HuggingFaceSource):
+        return HuggingFace(params, project)
+    if isinstance(params, CorrectionsSource):
+        return Corrections(params, project)
+    return Piper(params, project)
 
 
 def render(recording: Recording, longest: float) -> Samples:
@@ -34,4 +66,6 @@ def render(recording: Recording, longest: float) -> Samples:
     """
     if isinstance(recording.audio, FileAudio):
         return decode(recording.audio.path, longest=longest)
+    if recording.audio.synthesizer == "piper":
+        return piper_voice.speak(recording.text, recording.audio.voice)
     return speak(recording.text, recording.audio.voice)

@@ -7,7 +7,6 @@ is heard on two sides.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -16,13 +15,11 @@ from typing import Any
 from data.sources.base import Plan, Reach, Recording, Speech
 from data.sources.espeak_library import accents, voices
 from data.sources.prompts import Prompts
-from data.splits import hash_split, text_key
+from data.sources.spoken_texts import shuffled, speakable
+from data.splits import hash_split
 from data.utterance import Split
 from voiceforge.errors import UsageError
 from voiceforge.params import EspeakSource, SplitParams
-
-_LONGEST_TEXT = 60
-"""Words: at eSpeak's pace about 25 s, so that every clip fits Whisper's window."""
 
 _SENTENCE = 3
 """Words from which on a text counts as a sentence; shorter ones are letters, digits and such."""
@@ -67,19 +64,16 @@ def plan_speech(params: EspeakSource, splits: SplitParams, texts: Sequence[Recor
     until `words_per_accent` words are reached or every pair is used, sentences first, since short
     texts need many clips for few words.
     """
-    by_key = {text_key(recording.text): recording for recording in reversed(texts)}
-    speakable = {k: r for k, r in by_key.items() if len(r.text.split()) <= _LONGEST_TEXT}
+    texts_by_key, skipped = speakable(texts)
     by_split: dict[Split, list[tuple[str, Recording]]] = {"train": [], "dev": [], "test": []}
-    for key in sorted(speakable):
-        by_split[hash_split(key, splits)].append((key, speakable[key]))
+    for key, text in texts_by_key.items():
+        by_split[hash_split(key, splits)].append((key, text))
     recordings = [
         _spoken(text, accent, voice)
         for accent in params.accents
         for split, pool in by_split.items()
-        for text, voice in _pairs(params, split, _shuffled(pool, f"{splits.seed}:{accent}"))
+        for text, voice in _pairs(params, split, shuffled(pool, f"{splits.seed}:{accent}"))
     ]
-    too_long = len(by_key) - len(speakable)
-    skipped = {f"texts over {_LONGEST_TEXT} words": too_long} if too_long else {}
     return Plan(tuple(recordings), skipped=skipped)
 
 
@@ -108,15 +102,6 @@ def _rotation(texts: Sequence[Recording], voices: Sequence[str]) -> Iterator[tup
     for turn in range(len(voices)):
         for at, text in enumerate(texts):
             yield text, voices[(at + turn) % len(voices)]
-
-
-def _shuffled(texts: Sequence[tuple[str, Recording]], salt: str) -> list[Recording]:
-    """In the order of a hash, so that a text that is added or removed moves no other."""
-
-    def order(pair: tuple[str, Recording]) -> str:
-        return hashlib.sha256(f"{salt}:{pair[0]}".encode()).hexdigest()
-
-    return [recording for _, recording in sorted(texts, key=order)]
 
 
 def _spoken(text: Recording, accent: str, voice: str) -> Recording:

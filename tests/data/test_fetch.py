@@ -121,7 +121,7 @@ def test_every_entry_is_whole() -> None:
     ]
     for entry in catalogue.CATALOGUE.values():
         assert entry.pin, entry.name
-        assert entry.licence in {"MIT", "CC-BY-4.0", "CC-BY-SA-3.0", "CC-BY-3.0"}
+        assert entry.licence in {"MIT", "CC0-1.0", "CC-BY-4.0", "CC-BY-SA-3.0", "CC-BY-3.0"}
         for source in entry.sources:
             files: list[File] = []
             if isinstance(source, Wheels):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from data.fetch import fetch
 from data.sources.base import FileAudio, Plan, Reach, slug
 from data.sources.folder import Folder
 from data.sources.prompts import plan_prompts, read_transcript
+from data.sources.text_tables import Line, read_csv
 from voiceforge.errors import IntegrityError, UsageError
 from voiceforge.params import FolderSource
 
@@ -152,17 +155,6 @@ def test_folder_reads_every_optional_column(tmp_path: Path) -> None:
     assert (row.id, row.accent, row.language, row.licence) == ("f-utt-7", "it-ch", "it", "MIT")
 
 
-def test_folder_quarantines_what_is_wrong_with_one_recording(tmp_path: Path) -> None:
-    table = "audio,text\na.wav,fine\nnone.wav,gone\nsub/b.wav, ... \nsub,folder\n"
-    plan = _folder(tmp_path / "f", table).plan(REACH)
-    assert [r.id for r in plan.recordings] == ["f-a"]
-    assert {r.where: r.reason for r in plan.rejects} == {
-        "none.wav": "missing",
-        "sub/b.wav": "empty-text",
-        "sub": "missing",
-    }
-
-
 @pytest.mark.parametrize(
     ("table", "says"),
     [
@@ -170,27 +162,191 @@ def test_folder_quarantines_what_is_wrong_with_one_recording(tmp_path: Path) -> 
         ("audio\na.wav\n", ["line 1", "lacks text"]),
         ("", ["lacks audio and text", "columns: none"]),
         ("audio,text,text\na.wav,x,y\n", ["names 'text' twice"]),
-        ("audio,text\na.wav,one, two\n", ["line 2", "3 cells", "double quotes"]),
-        ("audio,text\n\na.wav\n", ["line 3", "1 cells"]),
-        ("audio,text\n../a.wav,x\n", ["line 2", "column audio", "leads out"]),
-        ("audio,text\nsub/../../a.wav,x\n", ["column audio", "leads out"]),
-        ("audio,text\n/etc/passwd,x\n", ["column audio", "leads out"]),
-        ("audio,text\nC:\\a.wav,x\n", ["column audio", "leads out"]),
-        ("audio,text\n,x\n", ["line 2", "column audio", "empty"]),
-        ("audio,text,accent\na.wav,x,british english\n", ["line 2", "column accent", "british"]),
-        ("audio,text,language\na.wav,x,english\n", ["line 2", "column language", "english"]),
-        ('audio,text\na.wav,"x" y\n', ["line 2", "quotes"]),
-        ("audio,text\na.wav,caf\xe9\n".encode("latin-1"), ["not UTF-8", "byte 20"]),
-        ("audio,text\na.wav,x\n".encode("utf-16"), ["not UTF-8"]),
+        (
+            "audio,text\na.wav,caf\xe9\n".encode("latin-1"),
+            ["not UTF-8", "0xe9 at byte 20, line 2", "iconv -f WINDOWS-1252 -t UTF-8 table.csv"],
+        ),
+        ("audio,text\na.wav,x\n".encode("utf-16-le"), ["not UTF-8", "byte 1", "byte order mark"]),
+        (b"\xff\xfe" + "audio,text\na.wav,x\n".encode("utf-16-le")[:-1], ["UTF-16", "damaged"]),
+        (bytes(range(128, 256)), ["not UTF-8", "0x80 at byte 0, line 1"]),
     ],
 )
-def test_folder_names_the_place_of_a_mistake(
+def test_folder_names_the_place_of_a_mistake_in_its_table(
     tmp_path: Path, table: str | bytes, says: list[str]
 ) -> None:
-    with pytest.raises(UsageError) as caught:
-        _folder(tmp_path / "f", table).plan(REACH)
-    for words in ["table.csv", *says]:
-        assert words in str(caught.value)
+    source = _folder(tmp_path / "f", table)
+    for ask in (lambda: source.plan(REACH), source.fingerprint):
+        with pytest.raises(UsageError) as caught:
+            ask()
+        for words in ["table.csv", *says]:
+            assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("row", "reason", "says"),
+    [
+        ("a.wav,one, two,", "bad-row", ["4 cells", "header has 3", "double quotes"]),
+        ("a.wav", "bad-row", ["1 cells"]),
+        ('a.wav,"x" y,', "bad-row", ["quotes"]),
+        ('a.wav,"never closed,', "bad-row", ["quote"]),
+        ("../a.wav,x,", "unsafe-path", ["leads out"]),
+        ("sub/../../a.wav,x,", "unsafe-path", ["leads out"]),
+        ("/etc/passwd,x,", "unsafe-path", ["leads out"]),
+        ("C:\\a.wav,x,", "unsafe-path", ["leads out"]),
+        ("a\0.wav,x,", "unsafe-path", ["no file name"]),
+        (f"{'long' * 70}.wav,x,", "missing", ["too long"]),
+        (",x,", "missing", ["empty"]),
+        ("none.wav,x,", "missing", ["not there"]),
+        ("a.wav/b.wav,x,", "missing", ["directory"]),
+        ("sub,x,", "missing", ["not a file"]),
+        ("a.wav, ... ,", "empty-text", ["no words"]),
+        ("a.wav,caf\ufffd,", "damaged-text", ["encoding"]),
+        ("a.wav,x\0y,", "damaged-text", ["encoding"]),
+        ("a.wav,x,accent=british english", "bad-accent", ["british english"]),
+        ("a.wav,x,language=english", "bad-language", ["english", "'en'"]),
+        ("a.wav,x,consent=perhaps", "bad-consent", ["perhaps", "granted, unknown, refused"]),
+        ("a.wav,x,speaker=\ufffd", "bad-row", ["speaker"]),
+        ("sub/b.wav,x,", "duplicate-id", ["table.csv, line 2 has the id f-sub-b already"]),
+        ("out.wav,x,", "unsafe-path", ["leads out"]),
+        ("away/a.wav,x,", "unsafe-path", ["leads out"]),
+        ("circle.wav,x,", "unsafe-path", ["circle"]),
+        ("circle.d/a.wav,x,", "unsafe-path", ["circle"]),
+        ("dangling.wav,x,", "missing", ["not there"]),
+    ],
+)
+def test_folder_rejects_a_bad_row_and_keeps_those_around_it(
+    tmp_path: Path, row: str, reason: str, says: list[str]
+) -> None:
+    *cells, last = row.split(",")
+    column, _, value = last.partition("=") if "=" in last else ("extra", "", last)
+    lines = [f"audio,text,{column}", "sub/b.wav,before,", ",".join([*cells, value])]
+    source = _folder(tmp_path / "f", "\n".join([*lines, "sub/c.wav,after,", ""]))
+    folder = tmp_path / "f"
+    (folder / "sub" / "c.wav").write_bytes(b"x")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "a.wav").write_bytes(b"x")
+    (folder / "out.wav").symlink_to(tmp_path / "elsewhere" / "a.wav")
+    (folder / "away").symlink_to(tmp_path / "elsewhere")
+    (folder / "circle.wav").symlink_to("circle.wav")
+    (folder / "circle.d").symlink_to("circle.d")
+    (folder / "dangling.wav").symlink_to("nothing.wav")
+    plan = source.plan(REACH)
+    assert [r.text for r in plan.recordings] == ["before", "after"]
+    (reject,) = plan.rejects
+    assert reject.reason == reason
+    for words in ["table.csv, line 3", *says]:
+        assert words in reject.detail
+    assert reject.detail.isprintable() and reject.where.isprintable() and reject.id
+    assert source.fingerprint() == source.fingerprint()
+
+
+def test_an_open_quote_costs_its_line_and_not_those_up_to_the_next_quote(tmp_path: Path) -> None:
+    names = [f"{n}.wav" for n in range(6)]
+    texts = ["zero", '"one', "two", '"three, or so"', '"four\nin two lines"', '"five']
+    rows = [f"{name},{text}" for name, text in zip(names, texts, strict=True)]
+    source = _folder(tmp_path / "f", "audio,text\n" + "\n".join(rows))
+    for name in names:
+        (tmp_path / "f" / name).write_bytes(b"x")
+    plan = source.plan(REACH)
+    kept = ["zero", "two", "three, or so", "four in two lines"]
+    assert [r.text for r in plan.recordings] == kept
+    assert [(r.where, r.reason) for r in plan.rejects] == [
+        ("table.csv, line 3", "bad-row"),
+        ("table.csv, line 8", "bad-row"),
+    ]
+
+
+def test_a_folder_of_only_bad_rows_is_a_plan_and_no_error(tmp_path: Path) -> None:
+    plan = _folder(tmp_path / "f", 'audio,text\n"\n"""\n,,,\n').plan(REACH)
+    assert plan.recordings == () and {r.reason for r in plan.rejects} == {"bad-row"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_tables_come_in_every_unicode_encoding_with_its_mark(tmp_path: Path, encoding: str) -> None:
+    names = ["my calls/Größe 🎙️.wav", "ленинград.wav", "a b.wav"]
+    table = "audio;text\n" + "".join(f"{name};Schöne Grüße 🎉\n" for name in names)
+    source = _folder(tmp_path / "Große Reise 🚂", table.encode(encoding))
+    for name in names:
+        path = tmp_path / "Große Reise 🚂" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x")
+    plan = source.plan(REACH)
+    assert plan.rejects == ()
+    assert [r.where for r in plan.recordings] == names
+    assert {r.text for r in plan.recordings} == {"Schöne Grüße 🎉"}
+    assert len({r.id for r in plan.recordings}) == 3 and all(
+        r.id.isascii() for r in plan.recordings
+    )
+
+
+def test_consent_is_the_rows_own_or_the_sources(tmp_path: Path) -> None:
+    table = "audio,text,consent\na.wav,x,\nsub/b.wav,y, Refused\n"
+    for default in ("granted", "unknown", "refused"):
+        plan = _folder(tmp_path / "f", table, consent=default).plan(REACH)
+        assert [r.consent for r in plan.recordings] == [default, "refused"]
+
+
+def test_a_language_tag_is_language_and_accent(tmp_path: Path) -> None:
+    table = "audio,text,language,accent\na.wav,x,pt_BR,\nsub/b.wav,y,de-AT,de-x-wien\n"
+    rows = _folder(tmp_path / "f", table).plan(REACH).recordings
+    assert [(r.language, r.accent) for r in rows] == [("pt", "pt-br"), ("de", "de-x-wien")]
+
+
+def test_audio_that_the_table_forgot_is_counted(tmp_path: Path) -> None:
+    source = _folder(tmp_path / "f", "audio,text\nsub\\b.wav,x\nnone.wav,y\n")
+    before = source.fingerprint()
+    assert source.plan(REACH).skipped == {"audio that the table does not name": 1}
+    for name in ("sub/c.MP3", "notes.txt", ".hidden.wav", ".git/d.wav"):
+        (tmp_path / "f" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "f" / name).write_bytes(b"x")
+    assert source.plan(REACH).skipped == {"audio that the table does not name": 2}
+    assert source.fingerprint() != before
+
+
+def test_links_inside_the_folder_are_followed(tmp_path: Path) -> None:
+    source = _folder(tmp_path / "f", "audio,text\nlink.wav,x\nd/b.wav,y\n")
+    (tmp_path / "f" / "link.wav").symlink_to("a.wav")
+    (tmp_path / "f" / "d").symlink_to("sub")
+    (tmp_path / "g").symlink_to("f")
+    assert len(source.plan(REACH).recordings) == 2
+    linked = Folder(source.params.model_copy(update={"path": "g"}), tmp_path)
+    assert [r.where for r in linked.plan(REACH).recordings] == ["link.wav", "d/b.wav"]
+
+
+@given(
+    st.lists(
+        st.lists(st.text(st.characters(codec="utf-8"), max_size=12), min_size=2, max_size=2),
+        max_size=8,
+    ),
+    st.sampled_from([",", ";", "\t"]),
+)
+def test_what_csv_writes_is_read_back(rows: list[list[str]], delimiter: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "t.csv"
+        with path.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream, delimiter=delimiter)
+            writer.writerows([["audio", "text"], *rows])
+        lines = list(read_csv(path, ["audio", "text"], [], delimiters=",;\t", quotes=True))
+    wanted = [[cell.strip() for cell in row] for row in rows]
+    assert [list(line.cells.values()) for line in lines if isinstance(line, Line)] == [
+        row for row in wanted if any(row)
+    ]
+
+
+@given(st.binary(max_size=60))
+def test_no_bytes_of_a_table_are_more_than_rejects_or_a_usage_error(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        source = _folder(Path(folder) / "f", b"audio,text,id\n" + content)
+        try:
+            plan = source.plan(REACH)
+        except UsageError as error:
+            assert "table.csv" in str(error)
+        else:
+            for reject in plan.rejects:
+                assert "table.csv, line " in reject.detail and reject.reason in REASONS
+
+
+REASONS = {"bad-row", "missing", "unsafe-path", "empty-text", "damaged-text", "duplicate-id"}
 
 
 def test_folder_asks_which_table(tmp_path: Path) -> None:

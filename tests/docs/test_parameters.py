@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+import yaml
+from pydantic import TypeAdapter
+
+from voiceforge.params import Source
 
 
 @pytest.fixture(scope="module")
@@ -35,3 +40,14 @@ def test_ranges_are_those_that_the_code_checks(parameters: ModuleType) -> None:
     assert rows["evaluation.confidence"] == "number above 0.5, below 1"
     assert rows["gates.human.kind"] == "`superiority`, `non-inferiority`, `off`"
     assert rows["training.steps"] == "whole number from 1"
+
+
+def test_examples_of_sources_are_allowed(project: Path) -> None:
+    page = (project / "docs/data-sources.md").read_text()
+    entries = [
+        TypeAdapter(Source).validate_python(entry)
+        for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+        for entry in yaml.safe_load(block)["sources"]
+    ]
+    kinds = {"folder", "common-voice", "librispeech", "nemo-manifest", "huggingface", "corrections"}
+    assert {entry.kind for entry in entries} == {*kinds, "piper"}

@@ -29,7 +29,7 @@ def changed(shipped: dict[str, Any], path: str, value: Any) -> str:
     place: Any = content
     for step in way:
         place = place[int(step)] if isinstance(place, list) else place.setdefault(step, {})
-    place[last] = value
+    place[int(last) if isinstance(place, list) else last] = value
     return yaml.safe_dump(content, sort_keys=False)
 
 
@@ -86,6 +86,25 @@ BAD: list[tuple[str, Any, str]] = [
     ("schedule", 5, "schedule is 5: "),
 ]
 
+_HUB = {"kind": "huggingface", "language": "en", "dataset": "me/talk", "revision": "a" * 40}
+_PIPER = {"kind": "piper", "texts": "prompts", "language": "en", "voice": "v", "clips": 9}
+BAD += [
+    ("sources.0", {**_HUB, "path": "here"}, "give either path (a folder) or dataset (of the Hub)"),
+    ("sources.0", {"kind": "huggingface", "language": "en"}, "give either path"),
+    ("sources.0", {**_HUB, "revision": None}, "a dataset of the Hub needs revision, the 40 digits"),
+    ("sources.0", {**_HUB, "revision": "main"}, "sources.0.revision is 'main': "),
+    ("sources.0", {**_HUB, "dataset": "../x"}, "sources.0.dataset is '../x': "),
+    ("sources.0", {**_HUB, "split": "train[:5%]"}, "sources.0.split is 'train[:5%]': "),
+    ("sources.0", {**_HUB, "columns": {"audio": 3}}, "sources.0.columns.audio is 3: "),
+    ("sources.0", {**_HUB, "consent": "yes"}, "sources.0.consent is 'yes': input should be 'grant"),
+    ("sources.0", {**_PIPER, "voice": " "}, "a voice is a name of the catalogue or the path"),
+    ("sources.0", {**_PIPER, "clips": 0}, "sources.0.clips is 0: "),
+    ("sources.0", {"kind": "common-voice", "path": "x", "language": "en", "tables": []}, "tables"),
+    ("sources.0", {"kind": "librispeech", "path": "x", "language": "en", "subsets": []}, "subsets"),
+    ("sources.0", {"kind": "nemo-manifest", "language": "en"}, "sources.0.path is missing"),
+    ("sources.0", {"kind": "corrections", "path": "x"}, "sources.0.language is missing"),
+]
+
 
 @pytest.mark.parametrize(("path", "value", "words"), BAD)
 def test_a_bad_value_is_named_with_what_is_allowed(
@@ -120,6 +139,12 @@ def test_an_unknown_key_is_named_with_the_known_ones(
         caught.value
     )
     assert siblings in str(caught.value)
+
+
+def test_an_unknown_key_of_a_block_in_a_source_is_named(shipped: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=r"sources\.0\.columns\.gender .*audio, text, speaker"):
+        value = {**_HUB, "columns": {"gender": "sex"}}
+        parse_params(changed(shipped, "sources.0", value), Path("p"))
 
 
 def test_a_superiority_gate_takes_no_margin(shipped: dict[str, Any]) -> None:

@@ -12,8 +12,15 @@ from voiceforge.params.loading import load_params as load_params
 from voiceforge.params.loading import parse_params as parse_params
 from voiceforge.params.sources import SOURCES as SOURCES
 from voiceforge.params.sources import ClipsPerAccent as ClipsPerAccent
+from voiceforge.params.sources import CommonVoiceSource as CommonVoiceSource
+from voiceforge.params.sources import CorrectionsSource as CorrectionsSource
 from voiceforge.params.sources import EspeakSource as EspeakSource
 from voiceforge.params.sources import FolderSource as FolderSource
+from voiceforge.params.sources import HuggingFaceColumns as HuggingFaceColumns
+from voiceforge.params.sources import HuggingFaceSource as HuggingFaceSource
+from voiceforge.params.sources import LibriSpeechSource as LibriSpeechSource
+from voiceforge.params.sources import NemoManifestSource as NemoManifestSource
+from voiceforge.params.sources import PiperSource as PiperSource
 from voiceforge.params.sources import PromptsSource as PromptsSource
 from voiceforge.params.sources import Source as Source
 from voiceforge.params.sources import Voices as Voices

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from voiceforge.params.base import Consent, LanguageCode, Positive, Strict
 
@@ -30,6 +30,118 @@ class FolderSource(_OwnRecordings):
     table: str | None = Field(
         default=None,
         description="Name of the CSV or TSV, needed where the folder holds several.",
+    )
+
+
+class CommonVoiceSource(_OwnRecordings):
+    """A release of Mozilla Common Voice, or recordings laid out like one: tables of clips and a
+    folder `clips` ([data-sources.md](data-sources.md#common-voice))."""
+
+    kind: Literal["common-voice"] = Field(description="This kind of source.")
+    path: str = Field(
+        description="The release's folder of one language, which holds `clips`, absolute or "
+        "relative to params.yaml."
+    )
+    licence: str = Field(default="CC0-1.0", description="Licence of the clips.")
+    tables: tuple[str, ...] = Field(
+        default=("validated",),
+        min_length=1,
+        description="Tables to read, without `.tsv`; a clip counts once.",
+    )
+
+
+class LibriSpeechSource(_OwnRecordings):
+    """LibriSpeech, or recordings laid out like it: `SUBSET/SPEAKER/CHAPTER/*.trans.txt` beside
+    FLAC files ([data-sources.md](data-sources.md#librispeech))."""
+
+    kind: Literal["librispeech"] = Field(description="This kind of source.")
+    path: str = Field(
+        description="The folder that holds the subsets, absolute or relative to params.yaml."
+    )
+    licence: str = Field(default="CC-BY-4.0", description="Licence of the recordings.")
+    subsets: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Subsets to read, such as `train-clean-100`; all where none is named.",
+    )
+
+
+class NemoManifestSource(_OwnRecordings):
+    """A NeMo manifest: a file with a JSON object a line, of `audio_filepath`, `text`, `duration`
+    ([data-sources.md](data-sources.md#nemo-manifest))."""
+
+    kind: Literal["nemo-manifest"] = Field(description="This kind of source.")
+    path: str = Field(description="The manifest, absolute or relative to params.yaml.")
+    audio_root: str | None = Field(
+        default=None,
+        description="Folder that absolute `audio_filepath`s must lie in; without it only paths "
+        "relative to the manifest are read.",
+    )
+
+
+class HuggingFaceColumns(Strict):
+    """Which columns of a dataset hold what."""
+
+    audio: str = Field(default="audio", description="Column of the audio.")
+    text: str = Field(default="text", description="Column of the transcript.")
+    speaker: str | None = Field(default=None, description="Column of the speaker.")
+    accent: str | None = Field(default=None, description="Column of the accent, a language tag.")
+    language: str | None = Field(default=None, description="Column of the language tag.")
+    licence: str | None = Field(default=None, description="Column of the licence.")
+    consent: str | None = Field(default=None, description="Column of the consent.")
+    id: str | None = Field(default=None, description="Column of an id.")
+
+
+class HuggingFaceSource(Strict):
+    """A dataset as Hugging Face `datasets` stores it, in a folder or on the Hub
+    ([data-sources.md](data-sources.md#hugging-face-datasets))."""
+
+    kind: Literal["huggingface"] = Field(description="This kind of source.")
+    path: str | None = Field(
+        default=None, description="A local dataset's folder, absolute or relative to params.yaml."
+    )
+    dataset: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9][\w.-]*/[\w.-]+$",
+        description="A dataset of the Hub, instead of `path`.",
+    )
+    revision: str | None = Field(
+        default=None,
+        pattern=r"^[0-9a-f]{40}$",
+        description="Commit of the Hub's dataset, so that every build reads the same.",
+    )
+    config: str | None = Field(default=None, description="Configuration, where there are several.")
+    split: str = Field(
+        default="train",
+        pattern=r"^\w+(\.\w+)*$",
+        description="Split of the dataset to read; the corpus is split anew.",
+    )
+    columns: HuggingFaceColumns = HuggingFaceColumns()
+    language: LanguageCode = Field(description="Language of rows that name none.")
+    licence: str = Field(default="unknown", description="Licence of rows that name none.")
+    consent: Consent = Field(
+        default="unknown", description="Whether the speakers of rows that say nothing agreed."
+    )
+
+    @model_validator(mode="after")
+    def _one_place(self) -> HuggingFaceSource:
+        if (self.path is None) == (self.dataset is None):
+            raise ValueError("give either path (a folder) or dataset (of the Hub)")
+        if (self.dataset is None) != (self.revision is None):
+            raise ValueError(
+                "a dataset of the Hub needs revision, the 40 digits of a commit; a folder has none"
+            )
+        return self
+
+
+class CorrectionsSource(Strict):
+    """Corrections that the service exported: `corrections.jsonl` and the audio beside it
+    ([data-sources.md](data-sources.md#corrections))."""
+
+    kind: Literal["corrections"] = Field(description="This kind of source.")
+    path: str = Field(description="The exported folder, absolute or relative to params.yaml.")
+    language: LanguageCode = Field(
+        description="Language of the domain; corrections in others are skipped."
     )
 
 
@@ -80,6 +192,52 @@ class EspeakSource(Strict):
     )
 
 
-Source = Annotated[PromptsSource | EspeakSource | FolderSource, Field(discriminator="kind")]
-SOURCES: tuple[type[Strict], ...] = (FolderSource, PromptsSource, EspeakSource)
+class PiperSource(Strict):
+    """A natural synthetic voice: Piper speaks the texts of another source (needs the extra
+    `piper`)."""
+
+    kind: Literal["piper"] = Field(description="This kind of source.")
+    texts: Literal["prompts"] = Field(description="Whose texts are spoken.")
+    language: PromptLanguage = Field(description="Language of the texts and the voice.")
+    voice: str = Field(
+        description="Name in the catalogue ([data-sources.md](data-sources.md#piper)), or the path "
+        "of a voice's `.onnx` with its `.onnx.json` beside it."
+    )
+    clips: Positive = Field(description="Texts that are spoken, as far as there are so many.")
+    licence: str | None = Field(
+        default=None,
+        description="Licence of the voice, for one of your own; the catalogue knows its own.",
+    )
+
+    @field_validator("voice")
+    @classmethod
+    def _named(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("a voice is a name of the catalogue or the path of an .onnx file")
+        return value
+
+
+Source = Annotated[
+    PromptsSource
+    | EspeakSource
+    | PiperSource
+    | FolderSource
+    | CommonVoiceSource
+    | LibriSpeechSource
+    | NemoManifestSource
+    | HuggingFaceSource
+    | CorrectionsSource,
+    Field(discriminator="kind"),
+]
+SOURCES: tuple[type[Strict], ...] = (
+    FolderSource,
+    CommonVoiceSource,
+    LibriSpeechSource,
+    NemoManifestSource,
+    HuggingFaceSource,
+    CorrectionsSource,
+    PromptsSource,
+    EspeakSource,
+    PiperSource,
+)
 """Every kind, in the order of docs/parameters.md; `Source` is their union."""

@@ -1,0 +1,103 @@
+"""A natural synthetic voice: Piper speaks the texts of the telephone prompts.
+
+A voice is an ONNX model with its configuration beside it, of the catalogue or one's own, and one
+speaker. It speaks texts of all splits: a source of so few speakers is split by text alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data import catalogue
+from data.fetch import fetch
+from data.sources.base import Plan, Reach, Recording, Speech, slug
+from data.sources.piper_voice import VoiceFacts, piper_version, read_facts
+from data.sources.prompts import Prompts
+from data.sources.spoken_texts import shuffled, speakable
+from voiceforge.errors import UsageError
+from voiceforge.params import PiperSource
+
+
+@dataclass(frozen=True, slots=True)
+class Piper:
+    """Piper as a source; a relative path of a voice starts at the project."""
+
+    params: PiperSource
+    project: Path
+
+    def plan(self, reach: Reach) -> Plan:
+        """Choose the texts, fetching them and the voice.
+
+        Raises:
+            UsageError: the extra `piper` is not installed, there is no such voice, or it speaks
+                another language.
+            SourceError, IntegrityError: the voice or the texts cannot be had.
+        """
+        piper_version()
+        facts = read_facts(self._model(reach))
+        if facts.language and facts.language.split("-")[0] != self.params.language:
+            raise UsageError(
+                f"The Piper voice {facts.name} speaks {facts.language!r}, and the source in "
+                f"params.yaml says {self.params.language!r}. Name a voice of that language."
+            )
+        texts, skipped = speakable(Prompts(self.params.language).plan(reach).recordings)
+        chosen = shuffled(list(texts.items()), facts.name)[: self.params.clips]
+        return Plan(tuple(self._spoken(text, facts) for text in chosen), skipped=skipped)
+
+    def fingerprint(self) -> Any:
+        if self.params.voice in catalogue.names("piper"):
+            voice: Any = catalogue.entry(self.params.voice).pin
+        else:
+            voice = [[one.st_size, one.st_mtime_ns] for one in map(Path.stat, self._own())]
+        return {
+            "piper": self.params.model_dump(mode="json"),
+            "library": piper_version(),
+            "voice": voice,
+            "texts": Prompts(self.params.language).fingerprint(),
+        }
+
+    def _model(self, reach: Reach) -> Path:
+        if self.params.voice not in catalogue.names("piper"):
+            return self._own()[0]
+        folder = fetch(
+            self.params.voice, cache=reach.cache, offline=reach.offline, timeout=reach.timeout
+        )
+        return next(folder.glob("*.onnx"))
+
+    def _own(self) -> tuple[Path, Path]:
+        """A user's own voice and its configuration."""
+        model = (self.project / Path(self.params.voice).expanduser()).resolve()
+        config = model.with_name(f"{model.name}.json")
+        for path in (model, config):
+            if not path.is_file():
+                raise UsageError(
+                    f"{path} does not exist. Give `voice` of the source in params.yaml as the path "
+                    "of an .onnx file with its .onnx.json beside it, or as one of: "
+                    f"{', '.join(catalogue.names('piper'))}."
+                )
+        return model, config
+
+    def _licence(self) -> str:
+        if self.params.licence is not None:
+            return self.params.licence
+        if self.params.voice in catalogue.names("piper"):
+            return catalogue.entry(self.params.voice).licence
+        return "unknown"
+
+    def _spoken(self, text: Recording, facts: VoiceFacts) -> Recording:
+        name = text.id.removeprefix(f"prompts-{text.language}-")
+        return Recording(
+            id=slug(f"piper-{facts.name}-{name}"),
+            text=text.text,
+            language=text.language,
+            accent=facts.language or text.language,
+            speaker=f"piper:{facts.name}",
+            source="piper",
+            licence=self._licence(),
+            consent="granted",
+            is_synthetic=True,
+            where=facts.name,
+            audio=Speech("piper", str(facts.model)),
+        )

@@ -1,0 +1,291 @@
+"""What a row of any table becomes: a recording, or a reject that says where and why.
+
+Every source that reads a list of files shares this: paths that stay inside their folder, text
+without damage, and the cells for language, accent, speaker, licence, consent and id. What is wrong
+with one row never stops the others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import cast, get_args
+
+from data.sources.audio_paths import check_file, inside, unnamed_audio
+from data.sources.base import FileAudio, Plan, Recording, Reject, clean_text, slug
+from data.sources.text_tables import BadRow, Line, Unusable
+from voiceforge.errors import UsageError
+from voiceforge.params import Consent
+
+_TAG = re.compile(r"[a-z]{2,3}(-[a-z0-9]{1,8})*")
+_DAMAGED = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff\ufffd]")
+"""Control characters but for white space, halves of letters, and the mark of a lost letter."""
+
+_LONGEST_WHERE = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What all rows of a source share.
+
+    Attributes:
+        source: as in `Recording`.
+        ids: first part of every id.
+        speakers: first part of every speaker: names count within it.
+        language, licence, consent: of rows that name none.
+        needs_consent: whether only what was granted is planned. Elsewhere what was refused is, for
+            validation to keep out, together with the same audio under other names.
+    """
+
+    source: str
+    ids: str
+    speakers: str
+    language: str
+    licence: str
+    consent: Consent
+    needs_consent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row as its table gives it; "" where it says nothing.
+
+    Attributes:
+        place: where it stands, such as "calls.csv, line 7".
+        root: folder that its audio may not lie outside of.
+        audio: path below `root`.
+        text: transcript.
+        speaker: who speaks.
+        accent: BCP 47 tag.
+        language: BCP 47 tag; its first part is the language, all of it the accent where `accent`
+            is empty.
+        licence, consent: as in `Recording`.
+        id: stands for the path in the recording's id.
+        start, seconds: the part of the file that it is; to its end where `seconds` is None.
+        where: as in `Recording`; "" where the path says it.
+    """
+
+    place: str
+    root: Path
+    audio: str
+    text: str
+    speaker: str = ""
+    accent: str = ""
+    language: str = ""
+    licence: str = ""
+    consent: str = ""
+    id: str = ""
+    start: float = 0.0
+    seconds: float | None = None
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A row that was never meant to be an utterance of this corpus, counted under its reason."""
+
+    reason: str
+
+
+Rows = Iterable[Row | BadRow | Skipped]
+
+
+def require_folder(path: Path, layout: str) -> None:
+    """Raise a UsageError where a source's folder is not there; `layout` names what belongs in it.
+
+    Raises:
+        UsageError: it is missing, no folder, or may not be read.
+    """
+    if not path.is_dir():
+        raise UsageError(
+            f"The folder of recordings {path} does not exist. Give `path` of the source in "
+            f"params.yaml as {layout}, absolute or relative to the project."
+        )
+    if not os.access(path, os.R_OK | os.X_OK):
+        raise UsageError(f"The folder {path} may not be read. Change its permissions.")
+
+
+def rows_of(
+    lines: Iterable[Line | BadRow], read: Callable[[Line], Row | Skipped]
+) -> Iterator[Row | BadRow | Skipped]:
+    """What `read` makes of each line; what it calls `Unusable` is a bad row."""
+    for line in lines:
+        if isinstance(line, BadRow):
+            yield line
+            continue
+        try:
+            yield read(line)
+        except Unusable as problem:
+            yield BadRow(line.place, problem.reason, str(problem))
+
+
+def with_unnamed(rows: Rows, folder: Path, reason: str, below: str = "") -> Rows:
+    """The rows, and then a `Skipped` for each audio file below `folder` that none of them names.
+
+    Args:
+        below: how the rows' paths lead to `folder`, such as "clips/".
+    """
+    named: set[str] = set()
+    for row in rows:
+        if isinstance(row, Row):
+            path = PurePosixPath(row.audio.strip().replace("\\", "/")).as_posix()
+            named.add(path.removeprefix(below))
+        yield row
+    for _ in unnamed_audio(folder, named):
+        yield Skipped(reason)
+
+
+def plan_rows(origin: Origin, rows: Rows) -> Plan:
+    """The plan of a table: each row a recording or a reject, in its order, each id once."""
+    recordings: list[Recording] = []
+    rejects: list[Reject] = []
+    skipped: Counter[str] = Counter()
+    places: dict[str, str] = {}
+    folders: dict[Path, str] = {}
+    for row in rows:
+        if isinstance(row, Skipped):
+            skipped[row.reason] += 1
+            continue
+        name = row_id(origin, row)
+        try:
+            if isinstance(row, BadRow):
+                raise Unusable(row.reason, row.detail)
+            recording = _recording(origin, row, name, folders)
+            if name in places:
+                raise Unusable("duplicate-id", f"{places[name]} has the id {name} already.")
+        except Unusable as problem:
+            where = row.place
+            if isinstance(row, Row):
+                where = row.where or printable(row.audio) or row.place
+            detail = printable(f"{row.place}: {problem}")
+            rejects.append(
+                Reject(name, origin.source, where[:_LONGEST_WHERE], problem.reason, detail)
+            )
+        else:
+            places[name] = row.place
+            recordings.append(recording)
+    return Plan(tuple(recordings), tuple(rejects), dict(skipped))
+
+
+def fingerprint_rows(rows: Rows) -> str:
+    """Hash of name, size and time of change of every file that rows name, and what is skipped."""
+    digest = hashlib.sha256()
+    for row in rows:
+        if isinstance(row, Skipped):
+            digest.update(row.reason.encode())
+        if isinstance(row, Row):
+            try:
+                facts = (row.root / inside(row.audio)).stat()
+                known = f"{row.audio}\0{facts.st_size}\0{facts.st_mtime_ns}\n"
+            except (Unusable, OSError):
+                known = f"{row.audio}\n"
+            digest.update(known.encode(errors="surrogatepass"))
+    return digest.hexdigest()
+
+
+def row_id(origin: Origin, row: Row | BadRow) -> str:
+    """The id of a row's recording: from the id it gives, or else from its path and part of it."""
+    given = ""
+    if isinstance(row, Row):
+        given = row.id.strip() or _stem(row)
+    return slug(printable(f"{origin.ids}-{given or row.place}"))
+
+
+def printable(text: str) -> str:
+    """The text on one line, what cannot be written or shown replaced by the Unicode mark for it."""
+    return "".join(
+        letter if letter.isprintable() else " " if letter.isspace() else "\ufffd" for letter in text
+    )
+
+
+def is_tag(text: str) -> bool:
+    """Whether a text is a language tag as corpora hold them: BCP 47 in lower case."""
+    return _TAG.fullmatch(text) is not None
+
+
+def is_damaged(text: str) -> bool:
+    """Whether a text lost letters to its encoding, or holds what no text holds."""
+    return _DAMAGED.search(text) is not None
+
+
+def _stem(row: Row) -> str:
+    path = PurePosixPath(row.audio.strip().replace("\\", "/"))
+    if not path.name or not (row.start or row.seconds is not None):
+        return path.with_suffix("").as_posix() if path.name else ""
+    end = "end" if row.seconds is None else _milliseconds(row.start + row.seconds)
+    return f"{path.with_suffix('').as_posix()}-{_milliseconds(row.start)}-{end}"
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(round(seconds * 1000)) if math.isfinite(seconds) else "nan"
+
+
+def _recording(origin: Origin, row: Row, name: str, folders: dict[Path, str]) -> Recording:
+    where = inside(row.audio)
+    _check_part(row)
+    text = _text(row.text)
+    language, accent = _language(origin, row)
+    consent = row.consent.strip().lower() or origin.consent
+    if consent not in get_args(Consent):
+        allowed = ", ".join(get_args(Consent))
+        raise Unusable("bad-consent", f"consent is {consent!r:.60}; it is one of {allowed}.")
+    if origin.needs_consent and consent != "granted":
+        raise Unusable("no-consent", f"the speaker's consent is {consent!r}.")
+    speaker = _plain("speaker", row.speaker) or "unknown"
+    licence = _plain("licence", row.licence) or origin.licence
+    check_file(row.root, row.root / where, folders)
+    part = f" from {row.start:g} s on" if row.start or row.seconds is not None else ""
+    return Recording(
+        id=name,
+        text=text,
+        language=language,
+        accent=accent,
+        speaker=f"{origin.speakers}:{speaker}",
+        source=origin.source,
+        licence=licence,
+        consent=cast(Consent, consent),
+        is_synthetic=False,
+        where=row.where or where + part,
+        audio=FileAudio(row.root / where, row.start, row.seconds),
+    )
+
+
+def _check_part(row: Row) -> None:
+    if not (math.isfinite(row.start) and row.start >= 0.0):
+        raise Unusable("bad-duration", f"the offset is {row.start} s; it is 0 or more.")
+    if row.seconds is not None and not (math.isfinite(row.seconds) and row.seconds > 0.0):
+        raise Unusable("bad-duration", f"the duration is {row.seconds} s; it is more than 0.")
+
+
+def _text(given: str) -> str:
+    if is_damaged(given):
+        raise Unusable("damaged-text", f"the text lost letters to its encoding: {given!r:.200}.")
+    text = clean_text(given)
+    if not any(letter.isalnum() for letter in text):
+        raise Unusable("empty-text", "there are no words to learn from.")
+    return text
+
+
+def _language(origin: Origin, row: Row) -> tuple[str, str]:
+    """Language and accent, each a tag in lower case."""
+    tag = row.language.strip().lower().replace("_", "-") or origin.language
+    if not is_tag(tag):
+        raise Unusable("bad-language", f"the language is {tag!r:.60}; a tag is such as 'en'.")
+    accent = row.accent.strip().lower().replace("_", "-") or tag
+    if not is_tag(accent):
+        raise Unusable(
+            "bad-accent", f"the accent is {accent!r:.60}; a tag is such as 'en-gb-scotland'."
+        )
+    return tag.split("-")[0], accent
+
+
+def _plain(name: str, given: str) -> str:
+    if is_damaged(given):
+        raise Unusable("bad-row", f"the {name} lost letters to its encoding: {given!r:.60}.")
+    return clean_text(given)
