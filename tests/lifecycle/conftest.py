@@ -93,7 +93,7 @@ class World:
         trained_with = {
             "language": domain.language,
             "normaliser": domain.evaluation.normaliser,
-            **domain.training.model_dump(mode="json"),
+            **domain.training.outcome(),
         }
         adapter = self._make(
             ADAPTER,
