@@ -134,8 +134,8 @@ def batch_frames(batch: Sequence[Draw], durations: Sequence[float]) -> int:
     return min(needed, WINDOW_FRAMES)
 
 
-def choose_dev(utterances: Sequence[Utterance], count: int, seed: int) -> list[Utterance]:
-    """At most `count` dev clips: people and machines in turns, machines by accent in turns."""
+def choose_clips(utterances: Sequence[Utterance], count: int, seed: int) -> list[Utterance]:
+    """At most `count` varied clips: people and machines in turns, machines by accent in turns."""
     rng = random.Random(seed)
     shuffled = rng.sample(list(utterances), len(utterances))
     people = [row for row in shuffled if not row.is_synthetic]

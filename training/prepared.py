@@ -16,7 +16,7 @@ from data.utterance import Utterance
 from training.clips import (
     Draw,
     batch_frames,
-    choose_dev,
+    choose_clips,
     make_batch,
     make_mels,
     plan_batches,
@@ -84,7 +84,7 @@ class PreparedRun:
             )
         human = [not clip.row.is_synthetic for clip in clips]
         plan = plan_batches([clip.row.duration for clip in clips], human, spec.params)
-        chosen = choose_dev(dev, spec.params.dev_utterances, spec.params.seed)
+        chosen = choose_clips(dev, spec.params.dev_utterances, spec.params.seed)
         left_out = len(every) - len(clips)
         augmenter = _augmenter(spec, clips)
         return cls(spec, base, tokenizer, prompt, clips, chosen, left_out, plan, augmenter)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from data.audio import Samples
 from data.augmentation.codecs import through_codec
@@ -172,9 +173,8 @@ class Augmenter:
         if recipe.codec is not None:
             samples = through_codec(samples, recipe.codec.kind, recipe.codec.bit_rate)
         if recipe.packet_loss is not None:
-            loss, packets = recipe.packet_loss, math.ceil(len(samples) / PACKET)
-            lost = draw_losses(packets, loss.rate, loss.burst, generator(*recipe.key, "packets"))
-            samples = conceal(samples, lost, loss.concealment)
+            lost = self.losses(recipe, len(samples))
+            samples = conceal(samples, lost, recipe.packet_loss.concealment)
         return samples
 
     def see(self, mel: Floats, samples: int, recipe: Recipe) -> Floats:
@@ -183,6 +183,13 @@ class Augmenter:
             return mel
         rng = generator(*recipe.key, "masks")
         return mask(mel, samples // HOP, self.params.specaugment, rng)
+
+    def losses(self, recipe: Recipe, length: int) -> npt.NDArray[np.bool_]:
+        """Which packets of 20 ms of a clip of `length` samples are lost."""
+        packets, loss = math.ceil(length / PACKET), recipe.packet_loss
+        if loss is None:
+            return np.zeros(packets, dtype=np.bool_)
+        return draw_losses(packets, loss.rate, loss.burst, generator(*recipe.key, "packets"))
 
     def _noise(self, noise: Noise, clip: int, length: int, rng: np.random.Generator) -> Samples:
         if noise.kind == "white":

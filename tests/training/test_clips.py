@@ -18,7 +18,7 @@ from training.clips import (
     IGNORED,
     Draw,
     batch_frames,
-    choose_dev,
+    choose_clips,
     make_batch,
     make_mels,
     plan_batches,
@@ -161,7 +161,7 @@ def test_dev_clips_are_people_and_every_accent_in_turns(count: int) -> None:
         for accent in ("a", "b", "c")
         for number in range(5)
     ]
-    chosen = choose_dev(rows, count, seed=3)
+    chosen = choose_clips(rows, count, seed=3)
     assert len({row.id for row in chosen}) == count
     by_kind = Counter(row.is_synthetic for row in chosen)
     assert by_kind[False] - by_kind[True] in (0, 1)
@@ -171,4 +171,4 @@ def test_dev_clips_are_people_and_every_accent_in_turns(count: int) -> None:
 
 def test_fewer_dev_clips_than_asked_for_are_all_taken() -> None:
     rows = [utterance("h", "en-us", synthetic=False), utterance("m", "a", synthetic=True)]
-    assert {row.id for row in choose_dev(rows, 96, seed=3)} == {"h", "m"}
+    assert {row.id for row in choose_clips(rows, 96, seed=3)} == {"h", "m"}
