@@ -188,6 +188,25 @@ def corpus_list() -> None:
     list_corpora()
 
 
+@corpus_app.command("preview")
+def corpus_preview(
+    name: Annotated[str, typer.Argument(help="A corpus, such as telephony-en.")],
+    clips: Annotated[int, typer.Option(min=1, max=40, help="How many clips to show.")] = 4,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the page; VOICEFORGE_HOME/previews/NAME.")
+    ] = None,
+    effect: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this effect, such as noise, gsm or chain; may be repeated."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Another choice; the training's.")] = None,
+) -> None:
+    """Write a page on which augmentation can be heard and seen, clip by clip."""
+    from cli.preview import preview_corpus
+
+    preview_corpus(name, clips=clips, out=out, effects=effect or [], seed=seed)
+
+
 def main() -> None:
     """Entry point: one paragraph for an error and its exit code, a traceback only with --debug."""
     keep_freed_memory()

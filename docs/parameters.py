@@ -13,7 +13,7 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 from pydantic.fields import FieldInfo
 
 from voiceforge.params import DOMAIN_NAME, SOURCES, DomainParams, GateParams
@@ -135,8 +135,9 @@ def _described(annotation: Any, metadata: Sequence[Any]) -> str:
         return _described(next(one for one in inner if one is not type(None)), metadata)
     if origin is tuple:
         if inner[-1] is Ellipsis:
-            return "list of names" + (", not empty" if _bound(metadata, "min_length") else "")
-        return "[least, most], 0 to 10"
+            of = f" out of {_described(inner[0], ())}" if get_origin(inner[0]) is Literal else ""
+            return f"list of names{of}" + (", not empty" if _bound(metadata, "min_length") else "")
+        return next(one.func.allowed for one in metadata if isinstance(one, AfterValidator))
     if pattern := _bound(metadata, "pattern"):
         return f"`{pattern}`"
     if annotation is str:

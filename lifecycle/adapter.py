@@ -62,7 +62,7 @@ def check_parameters(workspace: Workspace) -> None:
         StageError: params.yaml has changed since the adapter was trained.
     """
     trained, asked = workspace.current(STAGE).parameters, parameters(workspace)
-    changed = sorted(key for key in asked if trained.get(key) != asked[key])
+    changed = sorted(key for key in {*trained, *asked} if trained.get(key) != asked.get(key))
     if changed:
         raise StageError(
             f"params.yaml was changed while {workspace.domain.name} ran: the adapter was trained "
@@ -76,7 +76,7 @@ def parameters(workspace: Workspace) -> dict[str, Any]:
     return {
         "language": domain.language,
         "normaliser": domain.evaluation.normaliser,
-        **domain.training.model_dump(mode="json"),
+        **domain.training.outcome(),
     }
 
 

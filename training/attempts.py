@@ -107,7 +107,7 @@ def run_fingerprint(spec: TrainingSpec) -> str:
         {
             "language": spec.language,
             "normaliser": spec.normaliser,
-            "params": spec.params.model_dump(mode="json"),
+            "params": spec.params.outcome(),
             "utterances": sha256_file(spec.utterances),
             "base": {path.name: sha256_file(path) for path in weights},
         }

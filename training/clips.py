@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from data.augmentation.chain import draw_recipe
 from data.features import WINDOW_FRAMES, log_mel, mel_frames
 from data.utterance import Utterance
 from voiceforge.params import TrainingParams
@@ -35,11 +36,19 @@ class Draw(NamedTuple):
         clip: position in the list of training clips.
         silence: seconds of silence after it, at least.
         least_frames: mel frames, at least.
+        position: draws before it in the run; what augmentation does to it depends on this.
+        speed: of the clip, 1 for unchanged; it is that much shorter.
     """
 
     clip: int
     silence: float
     least_frames: int
+    position: int = 0
+    speed: float = 1.0
+
+    def seconds(self, durations: Sequence[float]) -> float:
+        """Seconds of speech that are heard of the clip."""
+        return durations[self.clip] / self.speed
 
 
 @dataclass(frozen=True)
@@ -86,10 +95,27 @@ def plan_batches(
         rng.shuffle(groups)
         for group in groups:
             least = WINDOW_FRAMES if rng.random() < params.full_length_share else 0
+            first = len(batches) * size
             batches.append(
-                [Draw(clip, rng.uniform(*params.trailing_silence), least) for clip in group]
+                [
+                    Draw(
+                        clip,
+                        rng.uniform(*params.trailing_silence),
+                        least,
+                        position,
+                        _speed(params, position, durations[clip]),
+                    )
+                    for position, clip in enumerate(group, start=first)
+                ]
             )
     return batches
+
+
+def _speed(params: TrainingParams, position: int, seconds: float) -> float:
+    effects = params.augmentation
+    if not effects.speed.probability:
+        return 1.0
+    return draw_recipe(effects, params.seed, position, seconds).speed
 
 
 def _passes(indices: list[int], count: int, rng: random.Random) -> Iterator[int]:
@@ -103,13 +129,13 @@ def _passes(indices: list[int], count: int, rng: random.Random) -> Iterator[int]
 def batch_frames(batch: Sequence[Draw], durations: Sequence[float]) -> int:
     """Mel frames of a batch: what its longest draw needs, at most the 30 s window."""
     needed = max(
-        max(mel_frames(durations[draw.clip] + draw.silence), draw.least_frames) for draw in batch
+        max(mel_frames(draw.seconds(durations) + draw.silence), draw.least_frames) for draw in batch
     )
     return min(needed, WINDOW_FRAMES)
 
 
-def choose_dev(utterances: Sequence[Utterance], count: int, seed: int) -> list[Utterance]:
-    """At most `count` dev clips: people and machines in turns, machines by accent in turns."""
+def choose_clips(utterances: Sequence[Utterance], count: int, seed: int) -> list[Utterance]:
+    """At most `count` varied clips: people and machines in turns, machines by accent in turns."""
     rng = random.Random(seed)
     shuffled = rng.sample(list(utterances), len(utterances))
     people = [row for row in shuffled if not row.is_synthetic]

@@ -8,24 +8,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch.utils.data import DataLoader, Dataset
-from transformers import AutoTokenizer, Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_callback import PrinterCallback
 
-from data.audio import Samples, read_flac
-from data.tables import read_utterances
-from data.utterance import Utterance
+from data.audio import Samples
 from training.attempts import Attempts, History
-from training.clips import Draw, batch_frames, choose_dev, make_batch, make_mels, plan_batches
-from training.context import load_model, prompt_tokens
+from training.clips import Draw, batch_frames
 from training.machine import peak_memory, training_precision, versions
+from training.prepared import PreparedRun
 from training.recipe import LossPoint, TrainingProgress, TrainingReport, TrainingSpec, best_step
 from training.scoring import score, transcribe
 from voiceforge.errors import StageError, UsageError
@@ -53,7 +50,7 @@ def train(spec: TrainingSpec, workspace: Path, on_progress: OnProgress) -> Train
     """
     torch.set_num_threads(spec.threads)
     set_seed(spec.params.seed)
-    run = _Run.prepare(spec)
+    run = PreparedRun.of(spec)
     model = get_peft_model(run.base, _lora(spec, run.base))
     bf16, why = training_precision()
     attempts = Attempts(workspace, spec)
@@ -78,79 +75,6 @@ def train(spec: TrainingSpec, workspace: Path, on_progress: OnProgress) -> Train
         attempts.copy_adapter(report.best_step, folder)
         write_json(folder / "training_report.json", report.as_dict())
     return report
-
-
-@dataclass(frozen=True)
-class _Clip:
-    row: Utterance
-    tokens: list[int]
-
-
-@dataclass(frozen=True)
-class _Run:
-    """All that is settled before the first step."""
-
-    spec: TrainingSpec
-    base: Any
-    tokenizer: Any
-    prompt: list[int]
-    clips: list[_Clip]
-    dev: list[Utterance]
-    left_out: int
-    plan: list[list[Draw]]
-
-    @property
-    def durations(self) -> list[float]:
-        return [clip.row.duration for clip in self.clips]
-
-    @classmethod
-    def prepare(cls, spec: TrainingSpec) -> _Run:
-        rows = read_utterances(spec.utterances)
-        known = [row for row in rows if row.split == "train"]
-        dev = [row for row in rows if row.split == "dev"]
-        for split, found in (("train", known), ("dev", dev)):
-            if not found:
-                raise UsageError(
-                    f"{spec.utterances} has none in its {split} split, of {len(rows)} utterances. "
-                    "Add recordings, or change the shares under splits in params.yaml."
-                )
-        tokenizer = AutoTokenizer.from_pretrained(spec.base, local_files_only=True)
-        base = load_model(spec.base)
-        prompt = prompt_tokens(base, tokenizer, spec.language)
-        room = base.config.max_target_positions - len(prompt) - 1
-        every = [_Clip(row, _text_tokens(tokenizer, row.text)) for row in known]
-        longest = spec.params.maximum_seconds
-        clips = [
-            clip for clip in every if clip.row.duration <= longest and len(clip.tokens) <= room
-        ]
-        if not clips:
-            shortest = min(row.duration for row in known)
-            raise UsageError(
-                f"All {len(known)} train utterances are longer than training.maximum_seconds = "
-                f"{longest:g} (the shortest has {shortest:.1f} s) or have more than {room} tokens. "
-                "Raise maximum_seconds (at most 30) in params.yaml, or cut the recordings."
-            )
-        human = [not clip.row.is_synthetic for clip in clips]
-        plan = plan_batches([clip.row.duration for clip in clips], human, spec.params)
-        chosen = choose_dev(dev, spec.params.dev_utterances, spec.params.seed)
-        left_out = len(every) - len(clips)
-        return cls(spec, base, tokenizer, prompt, clips, chosen, left_out, plan)
-
-    def collate(self, items: Sequence[tuple[Draw, Samples]]) -> dict[str, torch.Tensor]:
-        frames = batch_frames([draw for draw, _ in items], self.durations)
-        mels = make_mels([samples for _, samples in items], frames, self.base.config.num_mel_bins)
-        texts = [self.clips[draw.clip].tokens for draw, _ in items]
-        batch = make_batch(mels, texts, self.prompt, self.tokenizer.eos_token_id)
-        return {
-            "input_features": torch.from_numpy(batch.mels),
-            "decoder_input_ids": torch.from_numpy(batch.decoder_inputs),
-            "labels": torch.from_numpy(batch.labels),
-        }
-
-
-def _text_tokens(tokenizer: Any, text: str) -> list[int]:
-    # Whisper's transcripts begin with a space.
-    return list(tokenizer.encode(" " + text.strip(), add_special_tokens=False))
 
 
 def _lora(spec: TrainingSpec, base: Any) -> LoraConfig:
@@ -210,20 +134,20 @@ def _arguments(spec: TrainingSpec, folder: Path, *, bf16: bool) -> TrainingArgum
 class _Clips(Dataset[tuple[Draw, Samples]]):
     """The audio of draws; the plan itself is the batch sampler."""
 
-    def __init__(self, run: _Run) -> None:
+    def __init__(self, run: PreparedRun) -> None:
         self._run = run
 
     def __len__(self) -> int:
         return len(self._run.clips)
 
     def __getitem__(self, draw: Draw) -> tuple[Draw, Samples]:
-        return draw, read_flac(self._run.spec.corpus / self._run.clips[draw.clip].row.audio)
+        return draw, self._run.hear(draw)
 
 
 class _LoraTrainer(Trainer):  # type: ignore[misc]
     """transformers' trainer on planned batches, which stops at a loss that is not finite."""
 
-    def __init__(self, *, run: _Run, **arguments: Any) -> None:
+    def __init__(self, *, run: PreparedRun, **arguments: Any) -> None:
         super().__init__(train_dataset=_Clips(run), **arguments)
         self._run = run
 
@@ -249,7 +173,7 @@ class _News(TrainerCallback):  # type: ignore[misc]
 
     def __init__(
         self,
-        run: _Run,
+        run: PreparedRun,
         model: PeftModel,
         history: History,
         attempts: Attempts,
@@ -306,7 +230,7 @@ class _News(TrainerCallback):  # type: ignore[misc]
 
     def _heard(self, steps: int) -> float:
         durations = self._run.durations
-        return sum(durations[draw.clip] for batch in self._run.plan[:steps] for draw in batch)
+        return sum(draw.seconds(durations) for batch in self._run.plan[:steps] for draw in batch)
 
     def _tell(self, **news: Any) -> None:
         step, steps = self._history.step, self._run.spec.params.steps
@@ -323,7 +247,9 @@ class _News(TrainerCallback):  # type: ignore[misc]
         )
 
 
-def _report(run: _Run, model: PeftModel, history: History, *, precision: str) -> TrainingReport:
+def _report(
+    run: PreparedRun, model: PeftModel, history: History, *, precision: str
+) -> TrainingReport:
     durations = run.durations
     return TrainingReport(
         steps=run.spec.params.steps,
@@ -331,7 +257,7 @@ def _report(run: _Run, model: PeftModel, history: History, *, precision: str) ->
         losses=tuple(history.losses),
         dev=tuple(history.dev),
         seconds=history.seconds,
-        audio_seconds=sum(durations[draw.clip] for batch in run.plan for draw in batch),
+        audio_seconds=sum(draw.seconds(durations) for batch in run.plan for draw in batch),
         train_utterances=len(run.clips),
         train_seconds=sum(durations),
         left_out=run.left_out,

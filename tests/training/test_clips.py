@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,12 +18,12 @@ from training.clips import (
     IGNORED,
     Draw,
     batch_frames,
-    choose_dev,
+    choose_clips,
     make_batch,
     make_mels,
     plan_batches,
 )
-from voiceforge.params import TrainingParams
+from voiceforge.params import TrainingParams, domain_params
 
 PARAMS = TrainingParams(
     steps=50,
@@ -40,7 +42,12 @@ PARAMS = TrainingParams(
     checkpoint_every=10,
     dev_utterances=8,
     seed=1,
+    augmentation=domain_params(
+        Path(__file__).parents[2] / "params.yaml", "telephony-en"
+    ).training.augmentation,
 )
+
+DIGEST = "1ffa19578bd53e012fcac6a7b3ebf3c7d95c9b9f5ca50dbef9e1ffeb1bf00fc2"
 
 corpora = st.lists(st.tuples(st.floats(0.3, 15.0), st.booleans()), min_size=1, max_size=60)
 shares = st.floats(0.0, 1.0)
@@ -71,6 +78,16 @@ def test_another_seed_gives_another_plan() -> None:
     durations, human = [1.0 + 0.1 * clip for clip in range(30)], [True] * 30
     other = PARAMS.model_copy(update={"seed": 2})
     assert plan_batches(durations, human, PARAMS) != plan_batches(durations, human, other)
+
+
+def test_a_plan_without_augmentation_is_the_one_from_before_there_was_any() -> None:
+    """The digest was taken of the code without augmentation, clip, silence and frames of a draw."""
+    durations = [0.5 + (37 * clip % 101) / 10 for clip in range(90)]
+    plan = plan_batches(durations, [clip % 3 == 0 for clip in range(90)], PARAMS)
+    draws = [tuple(draw[:3]) for batch in plan for draw in batch]
+    assert hashlib.sha256(repr(draws).encode()).hexdigest() == DIGEST
+    assert {draw.speed for batch in plan for draw in batch} == {1.0}
+    assert [draw.position for batch in plan for draw in batch] == list(range(400))
 
 
 def test_clips_of_like_length_share_a_batch_and_long_batches_come_at_any_time() -> None:
@@ -144,7 +161,7 @@ def test_dev_clips_are_people_and_every_accent_in_turns(count: int) -> None:
         for accent in ("a", "b", "c")
         for number in range(5)
     ]
-    chosen = choose_dev(rows, count, seed=3)
+    chosen = choose_clips(rows, count, seed=3)
     assert len({row.id for row in chosen}) == count
     by_kind = Counter(row.is_synthetic for row in chosen)
     assert by_kind[False] - by_kind[True] in (0, 1)
@@ -154,4 +171,4 @@ def test_dev_clips_are_people_and_every_accent_in_turns(count: int) -> None:
 
 def test_fewer_dev_clips_than_asked_for_are_all_taken() -> None:
     rows = [utterance("h", "en-us", synthetic=False), utterance("m", "a", synthetic=True)]
-    assert {row.id for row in choose_dev(rows, 96, seed=3)} == {"h", "m"}
+    assert {row.id for row in choose_clips(rows, 96, seed=3)} == {"h", "m"}

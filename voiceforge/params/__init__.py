@@ -1,5 +1,10 @@
 """params.yaml: the domains, typed and checked; one module a block."""
 
+from voiceforge.params.augmentation import AugmentationParams as AugmentationParams
+from voiceforge.params.augmentation import CodecKind as CodecKind
+from voiceforge.params.augmentation import Concealment as Concealment
+from voiceforge.params.augmentation import NoiseKind as NoiseKind
+from voiceforge.params.augmentation import SpecAugmentParams as SpecAugmentParams
 from voiceforge.params.base import DOMAIN_NAME as DOMAIN_NAME
 from voiceforge.params.base import Consent as Consent
 from voiceforge.params.domain import DomainParams as DomainParams

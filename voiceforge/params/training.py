@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from typing import Annotated, Any
 
-from voiceforge.params.base import Positive, Share, Strict
+from pydantic import AfterValidator, Field
+
+from voiceforge.params.augmentation import AugmentationParams
+from voiceforge.params.base import Between, Positive, Share, Strict
 
 
 class TrainingParams(Strict):
@@ -22,7 +25,9 @@ class TrainingParams(Strict):
     targets: tuple[str, ...] = Field(
         min_length=1, description="Names of the linear layers that get LoRA matrices."
     )
-    trailing_silence: tuple[float, float] = Field(
+    trailing_silence: Annotated[
+        tuple[float, float], AfterValidator(Between(0.0, 10.0, "seconds"))
+    ] = Field(
         description="Least and most seconds of silence after each training clip, instead of "
         "padding to 30 s."
     )
@@ -44,12 +49,18 @@ class TrainingParams(Strict):
         description="Dev clips that are transcribed for each dev word error rate."
     )
     seed: int = Field(
-        description="Seed of the order of clips, their silence and the LoRA initialisation."
+        description="Seed of the order of clips, their silence, their augmentation and the LoRA "
+        "initialisation."
     )
+    augmentation: AugmentationParams
 
-    @field_validator("trailing_silence")
-    @classmethod
-    def _range(cls, value: tuple[float, float]) -> tuple[float, float]:
-        if not 0.0 <= value[0] <= value[1] <= 10.0:
-            raise ValueError("must be [least, most] seconds, 0 <= least <= most <= 10")
-        return value
+    def outcome(self) -> dict[str, Any]:
+        """What a training's outcome depends on, JSON values: all but effects that are off."""
+        fields = self.model_dump(mode="json")
+        effects = self.augmentation.effects
+        used = {name: fields["augmentation"][name] for name in effects if effects[name].probability}
+        return {**fields, "augmentation": used} if used else _without(fields, "augmentation")
+
+
+def _without(fields: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if key != name}

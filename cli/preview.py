@@ -1,0 +1,27 @@
+"""`voiceforge corpus preview`: what augmentation does to clips of a corpus, to hear and to see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from cli.console import say
+from cli.progress import live_progress
+
+
+def preview_corpus(
+    name: str, *, clips: int, out: Path | None, effects: Sequence[str], seed: int | None
+) -> None:
+    """Make the page and print its path."""
+    from lifecycle.preview import make_preview
+    from lifecycle.progress import listening
+    from lifecycle.workspace import open_workspace
+
+    workspace = open_workspace(name)
+    folder = (out or workspace.settings.home / "previews" / name).resolve()
+    with live_progress() as show, listening(show):
+        page = make_preview(workspace, folder, count=clips, effects=effects, seed=seed)
+    say("Open the page in a browser; it needs no server.")
+    typer.echo(page)
