@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from cli.console import say, show_error
+from cli.corpus_app import corpus_app
 from voiceforge.errors import VoiceForgeError
 from voiceforge.memory import keep_freed_memory
 
@@ -20,7 +21,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-corpus_app = typer.Typer(help="Corpora and their versions.", no_args_is_help=True)
 app.add_typer(corpus_app, name="corpus")
 
 Domain = Annotated[
@@ -168,24 +168,6 @@ def stage(
     from cli.stage import run_stage
 
     run_stage(name, domain)
-
-
-@corpus_app.command("checkout")
-def corpus_checkout(
-    version: Annotated[str, typer.Argument(help="NAME@HASH, as a run or MLflow recorded it.")],
-) -> None:
-    """Restore any recorded version of a corpus from DVC's cache or remote."""
-    from cli.corpus import checkout
-
-    checkout(version)
-
-
-@corpus_app.command("list")
-def corpus_list() -> None:
-    """List the corpora and their recorded versions."""
-    from cli.corpus import list_corpora
-
-    list_corpora()
 
 
 def main() -> None:
