@@ -1,16 +1,73 @@
-"""`voiceforge corpus`: corpora and their recorded versions."""
+"""`voiceforge corpus list|show|checkout`: corpora and their recorded versions."""
 
 from __future__ import annotations
 
+import json
 import re
+from typing import TYPE_CHECKING, Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from cli.console import show_table
 from voiceforge.errors import UsageError
-from voiceforge.files import read_json
-from voiceforge.params import DOMAIN_NAME
-from voiceforge.settings import load_settings
+from voiceforge.params import DOMAIN_NAME, load_params
+from voiceforge.settings import PARAMS_FILE, load_settings
+
+if TYPE_CHECKING:
+    from lifecycle.corpus_view import CorpusView
+    from lifecycle.workspace import Workspace
+
+
+def list_corpora() -> None:
+    """Print a row for every corpus of params.yaml."""
+    from lifecycle.corpus_page import length
+    from lifecycle.corpus_view import recorded_versions, view_corpus
+    from lifecycle.validation import STAGE
+    from lifecycle.workspace import open_workspace
+
+    settings = load_settings()
+    table = Table(box=box.SIMPLE_HEAD)
+    for column in ("corpus", "sources", "utterances", "audio", "speakers", "quarantine"):
+        table.add_column(column, justify="left" if column in ("corpus", "sources") else "right")
+    table.add_column("newest version", overflow="fold")
+    for name, domain in load_params(settings.project / PARAMS_FILE).items():
+        workspace = open_workspace(name, settings)
+        kinds = ", ".join(source.kind for source in domain.sources)
+        if not workspace.store.has_current(name, STAGE):
+            table.add_row(name, kinds, "", "", "", "", "not built yet")
+            continue
+        view = view_corpus(workspace)
+        versions = recorded_versions(workspace)
+        table.add_row(
+            name,
+            kinds,
+            f"{len(view.utterances):,}",
+            length(sum(row.duration for row in view.utterances)),
+            f"{len({row.speaker for row in view.utterances}):,}",
+            f"{view.quarantined:,} ({view.quarantined_share:.1%})",
+            str(versions[0]["md5"]) if versions else "",
+        )
+    show_table(table)
+
+
+def show_corpus(name: str, *, as_json: bool) -> None:
+    """Print what a corpus holds, and write its page."""
+    from lifecycle.corpus_page import write_corpus_page
+    from lifecycle.corpus_view import view_corpus
+    from lifecycle.workspace import open_workspace
+
+    workspace = open_workspace(name, load_settings())
+    view = view_corpus(workspace)
+    page = write_corpus_page(workspace, view)
+    if as_json:
+        # Not through rich, which would wrap long lines.
+        print(json.dumps(_figures(workspace, view, str(page)), indent=2, ensure_ascii=False))  # noqa: T201
+        return
+    _print(workspace, view)
+    Console(soft_wrap=True).print(f"Data Docs: {view.data_docs}", highlight=False)
+    Console(soft_wrap=True).print(f"Page:      {page}", highlight=False)
 
 
 def checkout(version: str) -> None:
@@ -22,7 +79,7 @@ def checkout(version: str) -> None:
     if not re.fullmatch(DOMAIN_NAME, name) or not md5:
         raise UsageError(
             f"{version!r} is no corpus version. Write NAME@HASH, such as telephony-en@"
-            "0123456789abcdef0123456789abcdef.dir; `voiceforge corpus list` lists them."
+            "0123456789abcdef0123456789abcdef.dir; `voiceforge corpus show NAME` lists them."
         )
     settings = load_settings()
     with domain_lock(settings, name):
@@ -30,18 +87,72 @@ def checkout(version: str) -> None:
     Console().print(f"data/corpora/{name} is now version {md5}.", highlight=False)
 
 
-def list_corpora() -> None:
-    """Print every corpus with the DVC versions that runs recorded."""
-    settings = load_settings()
-    table = Table()
-    for column in ("corpus", "DVC version", "files", "megabytes"):
+def _print(workspace: Workspace, view: CorpusView) -> None:
+    from data.figures import speaker_figures
+    from data.split_summary import split_rows
+    from lifecycle.corpus_page import length
+
+    table = Table(box=box.SIMPLE_HEAD, title=view.name, title_justify="left")
+    for column in ("split", "accent", "speech"):
         table.add_column(column)
-    for record in sorted(settings.artifacts.glob("*/corpus/versions/*/version.json")):
-        fields = read_json(record)
+    for column in ("utterances", "minutes", "words", "speakers"):
+        table.add_column(column, justify="right")
+    for row in split_rows(view.utterances):
         table.add_row(
-            record.parents[3].name,
-            str(fields["md5"]),
-            f"{fields['files']:,}",
-            f"{fields['bytes'] / 1e6:.1f}",
+            row.split or "not split yet",
+            row.accent,
+            "synthetic" if row.is_synthetic else "human",
+            f"{row.utterances:,}",
+            f"{row.seconds / 60:.1f}",
+            f"{row.words:,}",
+            f"{row.speakers:,}",
         )
-    Console().print(table if table.row_count else "No corpus has been built yet.")
+    show_table(table)
+    seconds = sum(row.duration for row in view.utterances)
+    speakers = speaker_figures(view.utterances)
+    console = Console(soft_wrap=True)
+    for number, source in enumerate(workspace.domain.sources, 1):
+        fields = source.model_dump(exclude={"kind"}, exclude_defaults=True)
+        shown = ", ".join(f"{key} {value}" for key, value in fields.items() if _short(value))
+        console.print(f"Source {number}:  {source.kind} ({shown})", highlight=False)
+    console.print(
+        f"In all:    {len(view.utterances):,} utterances, {length(seconds)}, {len(speakers):,} "
+        f"speakers, the one with most audio {speakers[0].speaker} "
+        f"({length(speakers[0].seconds)})\n"
+        f"Quarantine: {view.quarantined:,} recordings ({view.quarantined_share:.1%}), "
+        f"{view.released:,} released",
+        highlight=False,
+    )
+    for version in view.versions[:5]:
+        console.print(
+            f"Version:   {view.name}@{version['md5']} ({version['files']:,} files, "
+            f"{version['bytes'] / 1e6:.1f} MB)",
+            highlight=False,
+        )
+
+
+def _short(value: object) -> bool:
+    return isinstance(value, str | int | float)
+
+
+def _figures(workspace: Workspace, view: CorpusView, page: str) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from data.figures import histograms, speaker_figures
+    from data.split_summary import split_rows
+
+    return {
+        "corpus": view.name,
+        "utterances": len(view.utterances),
+        "hours": round(sum(row.duration for row in view.utterances) / 3600, 3),
+        "words": sum(len(row.text.split()) for row in view.utterances),
+        "parts": [asdict(row) for row in split_rows(view.utterances)],
+        "speakers": [asdict(row) for row in speaker_figures(view.utterances)],
+        "histograms": [asdict(one) for one in histograms(view.utterances, view.measurements)],
+        "quarantine": [asdict(one) for one in view.rejects],
+        "released": view.released,
+        "sources": [source.model_dump(mode="json") for source in workspace.domain.sources],
+        "versions": [dict(version) for version in view.versions],
+        "data_docs": str(view.data_docs),
+        "page": page,
+    }

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from cli.console import say, show_error
+from cli.corpus_app import corpus_app
 from voiceforge.errors import VoiceForgeError
 from voiceforge.memory import keep_freed_memory
 
@@ -20,7 +21,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-corpus_app = typer.Typer(help="Corpora and their versions.", no_args_is_help=True)
 app.add_typer(corpus_app, name="corpus")
 
 Domain = Annotated[
@@ -168,43 +168,6 @@ def stage(
     from cli.stage import run_stage
 
     run_stage(name, domain)
-
-
-@corpus_app.command("checkout")
-def corpus_checkout(
-    version: Annotated[str, typer.Argument(help="NAME@HASH, as a run or MLflow recorded it.")],
-) -> None:
-    """Restore any recorded version of a corpus from DVC's cache or remote."""
-    from cli.corpus import checkout
-
-    checkout(version)
-
-
-@corpus_app.command("list")
-def corpus_list() -> None:
-    """List the corpora and their recorded versions."""
-    from cli.corpus import list_corpora
-
-    list_corpora()
-
-
-@corpus_app.command("preview")
-def corpus_preview(
-    name: Annotated[str, typer.Argument(help="A corpus, such as telephony-en.")],
-    clips: Annotated[int, typer.Option(min=1, max=40, help="How many clips to show.")] = 4,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of the page; VOICEFORGE_HOME/previews/NAME.")
-    ] = None,
-    effect: Annotated[
-        list[str] | None,
-        typer.Option(help="Only this effect, such as noise, gsm or chain; may be repeated."),
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Another choice; the training's.")] = None,
-) -> None:
-    """Write a page on which augmentation can be heard and seen, clip by clip."""
-    from cli.preview import preview_corpus
-
-    preview_corpus(name, clips=clips, out=out, effects=effect or [], seed=seed)
 
 
 def main() -> None:

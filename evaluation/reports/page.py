@@ -117,6 +117,11 @@ def render_template(name: str, **values: Any) -> Markup:
     return Markup(_environment().get_template(name).render(**values))  # noqa: S704 (autoescaped)
 
 
+def template_macros(name: str) -> Any:
+    """The macros of one of the package's templates, to be called as functions."""
+    return _environment().get_template(name).module
+
+
 def _row(part: SliceAccuracy) -> ForestRow:
     bars = [_bar(part.word_error_rate, "candidate")]
     if part.comparison:

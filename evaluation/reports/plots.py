@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 _WIDTH, _LEFT, _RIGHT = 900.0, 230.0, 170.0
+_HISTOGRAM_WIDTH, _HISTOGRAM_HEIGHT, _HISTOGRAM_SIDE = 420.0, 120.0, 14.0
 _BAR, _ROW_GAP, _TOP, _AXIS = 17.0, 17.0, 10.0, 42.0
 
 
@@ -98,6 +99,47 @@ def paired_bars(rows: Sequence[ForestRow], *, unit: str) -> Markup:
     return _svg([*grid, *parts, *labels], top + _AXIS - 6, f"Bars, {len(rows)} rows")
 
 
+def histogram(
+    edges: Sequence[float], series: Sequence[tuple[str, Sequence[int]]], *, unit: str
+) -> Markup:
+    """Bars of counts over a value, series stacked on each other.
+
+    Args:
+        edges: bounds of the bins, ascending, one more than there are counts.
+        series: colour (as in `Bar.style`) and counts of each, the lowest first.
+        unit: label of the axis.
+    """
+    tops = [sum(counts) for counts in zip(*(counts for _, counts in series), strict=True)]
+    highest = max([*tops, 1])
+    scale = (_HISTOGRAM_WIDTH - 2 * _HISTOGRAM_SIDE) / (edges[-1] - edges[0])
+    parts: list[Markup] = []
+    for number in range(len(tops)):
+        left = _HISTOGRAM_SIDE + (edges[number] - edges[0]) * scale
+        width = (edges[number + 1] - edges[number]) * scale
+        floor = _HISTOGRAM_HEIGHT
+        for style, counts in series:
+            height = _HISTOGRAM_HEIGHT * 0.92 * counts[number] / highest
+            floor -= height
+            parts.append(
+                Markup(
+                    '<rect class="fill-{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>'
+                ).format(style, left + 0.5, floor, max(0.5, width - 1), height)
+            )
+    ticks = [tick for tick in _ticks(edges[0], edges[-1]) if edges[0] <= tick <= edges[-1]]
+    parts.append(
+        _line("zero", _HISTOGRAM_SIDE, _HISTOGRAM_HEIGHT,
+              _HISTOGRAM_WIDTH - _HISTOGRAM_SIDE, _HISTOGRAM_HEIGHT)
+    )  # fmt: skip
+    parts += [
+        _text("tick", _HISTOGRAM_SIDE + (tick - edges[0]) * scale, _HISTOGRAM_HEIGHT + 14,
+              f"{tick:g}", "middle")
+        for tick in ticks
+    ]  # fmt: skip
+    parts.append(_text("axis", _HISTOGRAM_WIDTH / 2, _HISTOGRAM_HEIGHT + 30, unit, "middle"))
+    label = f"Histogram, {sum(tops)} values"
+    return _svg(parts, _HISTOGRAM_HEIGHT + 36, label, _HISTOGRAM_WIDTH)
+
+
 def _ticks(low: float, high: float) -> list[float]:
     """About six round numbers from at most `low` to at least `high`, zero among them."""
     span = max(high - low, 1e-9)
@@ -138,10 +180,10 @@ def _text(style: str, x: float, y: float, text: str, anchor: str = "start") -> M
     )
 
 
-def _svg(parts: Sequence[Markup], height: float, label: str) -> Markup:
+def _svg(parts: Sequence[Markup], height: float, label: str, width: float = _WIDTH) -> Markup:
     return (
         Markup('<svg class="plot" viewBox="0 0 {:.0f} {:.0f}" role="img" aria-label="{}">').format(
-            _WIDTH, height, label
+            width, height, label
         )
         + Markup("").join(parts)
         + Markup("</svg>")

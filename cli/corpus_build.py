@@ -1,0 +1,227 @@
+"""`voiceforge corpus add|validate|quarantine|release|freeze|remove`: what changes a corpus."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from cli.console import say, show_table
+from cli.progress import live_progress
+from voiceforge.errors import StageError, UsageError
+from voiceforge.files import write_text
+from voiceforge.settings import PARAMS_FILE, Settings, load_settings
+
+if TYPE_CHECKING:
+    from lifecycle.workspace import Workspace
+
+
+def add_to_corpus(
+    name: str,
+    kind: str,
+    fields: Mapping[str, Any],
+    options: Sequence[str],
+    *,
+    language: str | None,
+    base_model: str | None,
+    build: bool,
+) -> None:
+    """Add a source to params.yaml, then build and validate the corpus."""
+    from cli.sources import add_source
+
+    settings = load_settings()
+    own = {**{key: str(value) for key, value in fields.items()}, **_options(options)}
+    added = add_source(settings, name, kind, own, language=language, base_model=base_model)
+    say(
+        f"Added a source of kind {kind} to {name}{' (a new domain)' if added.is_new else ''}: "
+        f"{added.recordings:,} recordings, {added.rejects:,} that cannot be used."
+    )
+    if build:
+        validate_corpus(name)
+    else:
+        say(f"`voiceforge corpus validate {name}` decodes and validates them.")
+
+
+def validate_corpus(name: str) -> None:
+    """Build and validate a corpus, and print its quarantine by reason.
+
+    Raises:
+        StageError: more than `quarantine_limit` of the recordings are in quarantine.
+    """
+    from lifecycle.checks import few_quarantined
+    from lifecycle.corpus import corpus_version, make_corpus
+    from lifecycle.corpus_page import length
+    from lifecycle.progress import listening
+    from lifecycle.validation import make_validation
+    from lifecycle.workspace import domain_lock, open_workspace
+
+    settings = load_settings()
+    workspace = open_workspace(name, settings)
+    with domain_lock(settings, name), live_progress() as show, listening(show):
+        make_corpus(workspace)
+        version = corpus_version(workspace)
+        make_validation(workspace)
+    view = _view(workspace)
+    console = Console(soft_wrap=True)
+    if view.rejects:
+        show_table(_by_reason(view.rejects))
+    seconds = sum(row.duration for row in view.utterances)
+    released = f", {view.released:,} of them released" if view.released else ""
+    console.print(
+        f"{name}: {len(view.utterances):,} utterances ({length(seconds)}) may be used{released}; "
+        f"{view.quarantined:,} recordings ({view.quarantined_share:.1%}) are in quarantine.\n"
+        f"Version:   {name}@{version['md5']}\n"
+        f"Data Docs: {view.data_docs}",
+        highlight=False,
+    )
+    check = few_quarantined(workspace)
+    if not check.passed:
+        raise StageError(
+            f"{name}: {check.sentence} Mend or release them, or raise quarantine_limit."
+        )
+
+
+def list_quarantine(name: str, reason: str | None) -> None:
+    """Print every recording in quarantine: id, reason, where it is and what is wrong."""
+    view = _view(_workspace(name))
+    wanted = [one for one in view.rejects if reason in (None, one.reason)]
+    if reason is not None and not wanted:
+        known = ", ".join(sorted({one.reason for one in view.rejects})) or "nothing"
+        raise UsageError(f"Nothing of {name} is in quarantine for {reason!r}; there is: {known}.")
+    table = Table(box=box.SIMPLE_HEAD)
+    for column in ("id", "reason", "where", "what is wrong"):
+        table.add_column(column, overflow="fold")
+    for one in wanted:
+        table.add_row(one.id, one.reason, one.where, one.detail)
+    if wanted:
+        show_table(table)
+    say(f"{len(wanted):,} recordings of {name} are in quarantine.")
+
+
+def release_utterances(name: str, utterances: Sequence[str], why: str) -> None:
+    """Let utterances out of quarantine, then validate again."""
+    from lifecycle.validation import release
+
+    settings = load_settings()
+    workspace = _workspace(name, settings)
+    released = release(workspace, utterances, why)
+    say(f"Released {released} of {name}: {why}")
+    validate_corpus(name)
+
+
+def freeze_gate(name: str, *, new_version: bool, why: str) -> None:
+    """Freeze the test split of a corpus as its gate set."""
+    from lifecycle.gate import freeze_gate as freeze
+    from lifecycle.workspace import domain_lock
+
+    settings = load_settings()
+    workspace = _workspace(name, settings)
+    with domain_lock(settings, name):
+        gate = freeze(workspace, new_version=new_version, why=why)
+    Console(soft_wrap=True).print(
+        f"Gate set {gate.version} of {name} is frozen: {len(gate.members):,} utterances, sha256 "
+        f"{gate.sha256}.\nCommit data/ledgers/{name} to git.",
+        highlight=False,
+    )
+
+
+def remove_corpus(name: str, source: int | None, *, yes: bool) -> None:
+    """Remove a source of a corpus, or the corpus with its domain.
+
+    Raises:
+        UsageError: no such domain or source, or nobody is there to ask.
+    """
+    from lifecycle.workspace import domain_lock
+    from voiceforge.params.editing import without_domain, without_source
+
+    settings = load_settings()
+    workspace = _workspace(name, settings)
+    path = settings.project / PARAMS_FILE
+    text = path.read_bytes().decode()
+    if source is not None:
+        if len(workspace.domain.sources) == 1:
+            raise UsageError(
+                f"{name} has only this source. `voiceforge corpus remove {name}` removes it all."
+            )
+        changed = without_source(text, name, source - 1)
+        gone = workspace.domain.sources[source - 1]
+        _ask(f"Remove source {source} (kind {gone.kind}) of {name}?", yes)
+        write_text(path, changed)
+        say(f"Removed. `voiceforge corpus validate {name}` builds the corpus without it.")
+        return
+    changed = without_domain(text, name)
+    _ask(
+        f"Remove the domain {name} from params.yaml and data/corpora/{name}? Recorded versions, "
+        f"data/ledgers/{name}, models and certificates stay.",
+        yes,
+    )
+    with domain_lock(settings, name):
+        write_text(path, changed)
+        shutil.rmtree(workspace.corpus, ignore_errors=True)
+        workspace.corpus.with_name(f"{name}.dvc").unlink(missing_ok=True)
+    say(
+        f"Removed {name}. `voiceforge corpus checkout {name}@HASH` brings a recorded version back, "
+        "and its ledger keeps every utterance in its split should it return."
+    )
+
+
+def _by_reason(rejects: Sequence[Any]) -> Table:
+    from data.reasons import REASONS
+
+    table = Table(box=box.SIMPLE_HEAD, title="Quarantine", title_justify="left")
+    table.add_column("reason")
+    table.add_column("recordings", justify="right")
+    table.add_column("meaning", overflow="fold")
+    table.add_column("for example", overflow="fold")
+    first = {one.reason: one for one in reversed(rejects)}
+    for code, count in Counter(one.reason for one in rejects).most_common():
+        table.add_row(code, f"{count:,}", REASONS[code].sentence, first[code].id)
+    return table
+
+
+def _workspace(name: str, settings: Settings | None = None) -> Workspace:
+    from lifecycle.workspace import open_workspace
+
+    return open_workspace(name, settings or load_settings())
+
+
+def _view(workspace: Workspace) -> Any:
+    from lifecycle.corpus_view import view_corpus
+
+    return view_corpus(workspace)
+
+
+def _options(given: Sequence[str]) -> dict[str, Any]:
+    """`KEY=VALUE` with YAML values; a dotted key goes into blocks, such as `voices.train`."""
+    result: dict[str, Any] = {}
+    for one in given:
+        key, equals, value = one.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--set {one!r} is no KEY=VALUE, such as table=speech.csv.")
+        *blocks, last = key.split(".")
+        place = result
+        for block in blocks:
+            place = place.setdefault(block, {})
+        try:
+            place[last] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise UsageError(f"--set {one!r}: the value is no YAML ({error}).") from error
+    return result
+
+
+def _ask(question: str, yes: bool) -> None:
+    import sys
+
+    import typer
+
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(f"{question} Nobody is there to answer: give --yes.")
+    typer.confirm(question, abort=True)

@@ -1,0 +1,154 @@
+"""Adding and removing the sources of a domain: what `voiceforge init` and `corpus add` share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from voiceforge.errors import UsageError
+from voiceforge.files import write_text
+from voiceforge.params import DOMAIN_NAME, SOURCES, DomainParams, load_params, parse_params
+from voiceforge.params.editing import with_domain, with_source
+from voiceforge.settings import PARAMS_FILE, Settings
+
+_ENGLISH, _MULTILINGUAL = "whisper-tiny.en", "whisper-base"
+KINDS = {get_args(model.model_fields["kind"].annotation)[0]: model for model in SOURCES}
+"""Kind of source -> the model of its parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What adding a source found in it: recordings, and those that will be in quarantine."""
+
+    domain: str
+    is_new: bool
+    recordings: int
+    rejects: int
+
+
+def add_source(
+    settings: Settings,
+    domain: str,
+    kind: str,
+    fields: Mapping[str, Any],
+    *,
+    language: str | None,
+    base_model: str | None,
+) -> Added:
+    """Add a source to a domain of params.yaml, comments and all kept, after a look at it.
+
+    Args:
+        domain: an existing one, or the name of a new one, which needs `language`.
+        fields: the source's other keys; a `path` starts where the user stands.
+        language: ISO 639-1 code; an existing domain's own where None.
+        base_model: of a new domain; by default one that knows the language.
+
+    Raises:
+        UsageError: a bad name, kind or key, or a source that holds no usable recording.
+        SourceError: a source that cannot be reached.
+    """
+    path = settings.project / PARAMS_FILE
+    known, text = load_params(path), path.read_bytes().decode()
+    if kind not in KINDS:
+        raise UsageError(f"There is no kind of source {kind!r}. There are: {', '.join(KINDS)}.")
+    is_new = domain not in known
+    if is_new:
+        entry = new_domain(settings, domain, language, base_model)
+    elif base_model is not None:
+        raise UsageError(
+            f"{domain} has its base model in {path}; --base-model is for a new domain."
+        )
+    own = language or (str(entry["language"]) if is_new else known[domain].language)
+    source = {"kind": kind, **_source_fields(settings, kind, fields, own)}
+    if is_new:
+        text = with_domain(text, domain, {**entry, "sources": [source]})
+    else:
+        text = with_source(text, domain, source)
+    changed = parse_params(text, path)[domain]
+    if not is_new and changed.sources[:-1] != known[domain].sources:
+        raise UsageError(
+            f"{domain} takes its sources from the defaults of {path}. Name them in the domain "
+            "itself, then add another."
+        )
+    recordings, rejects = _look(settings, changed)
+    write_text(path, text)
+    return Added(domain, is_new, recordings, rejects)
+
+
+def new_domain(
+    settings: Settings, domain: str, language: str | None, base_model: str | None
+) -> dict[str, Any]:
+    """The entry of a new domain but for its sources.
+
+    Raises:
+        UsageError: a bad name or language, no such base model, or one that cannot hear it.
+    """
+    from data.catalogue import CATALOGUE
+    from training.base_models import describe_folder, own_folder
+
+    if not re.fullmatch(DOMAIN_NAME, domain):
+        raise UsageError(
+            f"{domain!r} is no name for a domain: use lower-case letters, digits and hyphens."
+        )
+    if language is None:
+        raise UsageError(f"{domain} is a new domain and needs --language, such as en or it.")
+    if not re.fullmatch(r"[a-z]{2,3}", language):
+        raise UsageError(f"{language!r} is no ISO 639-1 language code, such as en or it.")
+    model = base_model or (_ENGLISH if language == "en" else _MULTILINGUAL)
+    own = own_folder(model)
+    english_only = model.endswith(".en") if own is None else not describe_folder(own).multilingual
+    if language != "en" and english_only:
+        raise UsageError(
+            f"{model} knows English only. For {language!r} name a multilingual base model, such as "
+            f"{_MULTILINGUAL}."
+        )
+    if own is not None:
+        inside = str(in_project(own, settings.project))
+        model = str(own) if inside in CATALOGUE else inside
+    entry: dict[str, Any] = {"language": language, "base_model": model}
+    if language != "en":
+        entry["evaluation"] = {"normaliser": "whisper-basic"}
+    return entry
+
+
+def in_project(folder: Path, project: Path) -> Path:
+    """As params.yaml names a folder: paths there start at the project."""
+    return folder.relative_to(project) if folder.is_relative_to(project) else folder
+
+
+def _source_fields(
+    settings: Settings, kind: str, fields: Mapping[str, Any], language: str
+) -> dict[str, Any]:
+    """The keys of a source as params.yaml holds them: paths resolved, its language named."""
+    model = KINDS[kind]
+    result = dict(fields)
+    if "path" in result:
+        if "path" not in model.model_fields:
+            raise UsageError(f"A source of kind {kind} has no path. Leave --path out.")
+        path = Path(str(result["path"])).expanduser().resolve()
+        result["path"] = str(in_project(path, settings.project))
+    if "language" in model.model_fields and "language" not in result:
+        result["language"] = language
+    return result
+
+
+def _look(settings: Settings, domain: DomainParams) -> tuple[int, int]:
+    """How many recordings the domain's last source has, and how many it rejects."""
+    from data.sources import open_sources
+    from data.sources.base import Reach
+
+    last = domain.model_copy(update={"sources": domain.sources[-1:]})
+    reach = Reach(settings.cache, settings.offline, settings.source_timeout)
+    plan = open_sources(last, settings.project)[0].plan(reach)
+    if not plan.recordings:
+        first = (
+            f" The first: {plan.rejects[0].where}: {plan.rejects[0].detail}" if plan.rejects else ""
+        )
+        raise UsageError(
+            f"The source of kind {domain.sources[-1].kind} names no recording that is there with "
+            f"its text ({len(plan.rejects)} were rejected).{first}"
+        )
+    return len(plan.recordings), len(plan.rejects)
