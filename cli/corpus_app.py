@@ -12,6 +12,7 @@ corpus_app = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(help="A corpus, named as its domain in params.yaml.")]
+By = Annotated[str | None, typer.Option(help="Who decides this; the user of this machine.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
@@ -105,25 +106,30 @@ def release(
     name: Name,
     utterances: Annotated[list[str], typer.Argument(help="Ids as `corpus quarantine` lists them.")],
     why: Annotated[str, typer.Option(help="Why they are right as they are; it is kept.")],
+    reason: Annotated[
+        str | None, typer.Option(metavar="CODE", help="Only from this reason; from all by default.")
+    ] = None,
+    by: By = None,
 ) -> None:
     """Let utterances out of quarantine; the reason is written down."""
     from cli.corpus_build import release_utterances
 
-    release_utterances(name, utterances, why)
+    release_utterances(name, utterances, reason, why, by)
 
 
 @corpus_app.command("freeze")
 def freeze(
     name: Name,
+    why: Annotated[str, typer.Option(help="Why now, or why a new version; it is kept.")],
     new_version: Annotated[
         bool, typer.Option("--new-version", help="A gate set is there already: make the next one.")
     ] = False,
-    why: Annotated[str, typer.Option(help="Why a new version is needed.")] = "",
+    by: By = None,
 ) -> None:
     """Freeze the test split as the gate set: it refuses change from then on."""
     from cli.corpus_build import freeze_gate
 
-    freeze_gate(name, new_version=new_version, why=why)
+    freeze_gate(name, new_version=new_version, why=why, by=by)
 
 
 @corpus_app.command("diff")

@@ -54,6 +54,7 @@ def validate_corpus(name: str) -> None:
     Raises:
         StageError: more than `quarantine_limit` of the recordings are in quarantine.
     """
+    from lifecycle.base_engine import make_base_engine
     from lifecycle.checks import few_quarantined
     from lifecycle.corpus import corpus_version, make_corpus
     from lifecycle.corpus_page import length
@@ -66,6 +67,7 @@ def validate_corpus(name: str) -> None:
     with domain_lock(settings, name), live_progress() as show, listening(show):
         make_corpus(workspace)
         version = corpus_version(workspace)
+        make_base_engine(workspace)
         make_validation(workspace)
     view = _view(workspace)
     console = Console(soft_wrap=True)
@@ -104,29 +106,45 @@ def list_quarantine(name: str, reason: str | None) -> None:
     say(f"{len(wanted):,} recordings of {name} are in quarantine.")
 
 
-def release_utterances(name: str, utterances: Sequence[str], why: str) -> None:
-    """Let utterances out of quarantine, then validate again."""
-    from lifecycle.validation import release
+def release_utterances(
+    name: str, utterances: Sequence[str], reason: str | None, why: str, by: str | None
+) -> None:
+    """Let utterances out of quarantine, from one reason or from every one, then validate again.
 
-    settings = load_settings()
-    workspace = _workspace(name, settings)
-    released = release(workspace, utterances, why)
-    say(f"Released {released} of {name}: {why}")
-    validate_corpus(name)
-
-
-def freeze_gate(name: str, *, new_version: bool, why: str) -> None:
-    """Freeze the test split of a corpus as its gate set."""
-    from lifecycle.gate import freeze_gate as freeze
+    Raises:
+        UsageError: one is not in quarantine, or nobody may release it from its reason; those
+            before it are released.
+    """
+    from lifecycle.validation import release_utterance
     from lifecycle.workspace import domain_lock
 
     settings = load_settings()
     workspace = _workspace(name, settings)
+    rejects = _view(workspace).rejects
     with domain_lock(settings, name):
-        gate = freeze(workspace, new_version=new_version, why=why)
+        for utterance in utterances:
+            codes = sorted({one.reason for one in rejects if one.id == utterance})
+            for code in codes if reason is None else [reason]:
+                release_utterance(workspace, utterance, code, why, by or _user())
+                say(f"Released {utterance} from {code}.")
+            if not codes:
+                raise UsageError(
+                    f"{utterance} is not in quarantine. `voiceforge corpus quarantine {name}` "
+                    "lists what is."
+                )
+    validate_corpus(name)
+
+
+def freeze_gate(name: str, *, new_version: bool, why: str, by: str | None) -> None:
+    """Freeze the test split of a corpus as its gate set."""
+    from lifecycle.gate import freeze
+    from lifecycle.progress import listening
+
+    with live_progress() as show, listening(show):
+        gate = freeze(_workspace(name), by=by or _user(), reason=why, new_version=new_version)
     Console(soft_wrap=True).print(
-        f"Gate set {gate.version} of {name} is frozen: {len(gate.members):,} utterances, sha256 "
-        f"{gate.sha256}.\nCommit data/ledgers/{name} to git.",
+        f"gate-{gate.version} of {name} is frozen: {len(gate.members):,} utterances, sha256 "
+        f"{gate.sha256}. Commit data/ledgers/{name} to git.",
         highlight=False,
     )
 
@@ -213,6 +231,12 @@ def _options(given: Sequence[str]) -> dict[str, Any]:
         except yaml.YAMLError as error:
             raise UsageError(f"--set {one!r}: the value is no YAML ({error}).") from error
     return result
+
+
+def _user() -> str:
+    import getpass
+
+    return getpass.getuser()
 
 
 def _ask(question: str, yes: bool) -> None:

@@ -66,7 +66,8 @@ _VALUES = (
            _measured(lambda _, measured: measured.bandwidth)),
     _Value("speech", "share of the clip in which somebody speaks, %",
            _measured(lambda row, measured: 100 * min(1.0, measured.speech / row.duration))),
-    _Value("silence", "share of the clip, %", _measured(lambda _, measured: 100 * measured.silence)),
+    _Value("silence", "share of the clip, %",
+           _measured(lambda _, measured: 100 * measured.silence)),
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The page of a corpus: figures, histograms, players; it opens from the disk, nothing is fetched."""
+"""The page of a corpus: figures, histograms, players; it opens from the disk."""
 
 from __future__ import annotations
 
