@@ -7,6 +7,7 @@ speaker. It speaks texts of all splits: a source of so few speakers is split by 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ class Piper:
             voice = [[one.st_size, one.st_mtime_ns] for one in map(Path.stat, self._own())]
         return {
             "piper": self.params.model_dump(mode="json"),
-            "library": piper_version(),
+            "library": [piper_version(), version("onnxruntime")],
             "voice": voice,
             "texts": Prompts(self.params.language).fingerprint(),
         }
