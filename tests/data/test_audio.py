@@ -321,7 +321,7 @@ def test_a_segment_is_that_part_of_the_whole(
         )
         assert part.rate == rate and part.channels == 1
     rest = decode_file(path, Span(50.0)).samples
-    assert abs(rest.size - (whole.size - 50 * SAMPLE_RATE)) <= 1
+    assert abs(rest.size - (whole.size - 50 * SAMPLE_RATE)) <= 1 + slack
     for start, seconds in ((200.0, 1.0), (whole.size / SAMPLE_RATE - 0.5, 3.0)):
         with pytest.raises(AudioError) as caught:
             decode_file(path, Span(start, seconds))
