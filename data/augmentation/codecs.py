@@ -25,7 +25,8 @@ _LINE_BAND = 300.0, 3400.0
 _TAPS = 257
 """Of the line's filter: from passing to stopping takes 100 Hz."""
 _SUBTYPES = {"mu-law": "ULAW", "a-law": "ALAW", "gsm": "GSM610"}
-_OPUS_OPTIONS = {"application": "voip", "frame_duration": "20"}
+_OPUS_OPTIONS = {"application": "voip", "frame_duration": "20", "compression_level": "5"}
+"""As mobile telephones set it: level 10 takes 13 ms a second of speech instead of 8."""
 _OPUS_TAIL = 960
 """Samples of silence after a clip, so that what Opus holds back comes out."""
 
