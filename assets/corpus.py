@@ -28,6 +28,7 @@ def corpus(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
             "by accent": table(summary["by_accent"]),
             "quarantine reasons": dg.MetadataValue.json(summary["quarantine_reasons"]),
             "DVC version": version["md5"],
+            "DVC remote": version.get("remote") or "not pushed",
         },
     )
 

@@ -16,6 +16,7 @@ from voiceforge.settings import load_settings
 def checkout(version: str) -> None:
     """Restore a recorded version, NAME@HASH, to data/corpora/NAME."""
     from data.versions import checkout_version
+    from lifecycle.corpus import remote_settings
     from lifecycle.workspace import domain_lock
 
     name, _, md5 = version.partition("@")
@@ -26,8 +27,13 @@ def checkout(version: str) -> None:
         )
     settings = load_settings()
     with domain_lock(settings, name):
-        checkout_version(settings.project, name, md5, settings.home / "dvc-remote")
-    Console().print(f"data/corpora/{name} is now version {md5}.", highlight=False)
+        checkout_version(settings.project, name, md5, remote_settings(settings))
+    Console(soft_wrap=True).print(
+        f"data/corpora/{name} is now version {md5}. It stays so until the next `voiceforge run` or "
+        f"`voiceforge stage corpus`, which builds the corpus from today's sources again; commit "
+        f"data/corpora/{name}.dvc to keep the version on record.",
+        highlight=False,
+    )
 
 
 def list_corpora() -> None:

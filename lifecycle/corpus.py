@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import filelock
 
 from lifecycle.artifacts import Artifact
 from lifecycle.workspace import Workspace
-from voiceforge.files import new_folder, read_json, write_json
+from voiceforge.files import new_folder, read_json, sha256_json, write_json
+from voiceforge.settings import Settings
+
+if TYPE_CHECKING:
+    from data.remotes import RemoteSettings
 
 STAGE = "corpus"
 VERSION = 1
@@ -50,23 +54,25 @@ def make_corpus(workspace: Workspace) -> Artifact:
 def version_corpus(workspace: Workspace, corpus: Artifact) -> Mapping[str, Any]:
     """Add the corpus to DVC and push it to the remote; returns the recorded version.
 
-    The small `.dvc` file is left for the user to commit.
+    What was pushed before is not pushed again unless the remote is another now. The small `.dvc`
+    file is left for the user to commit.
     """
+    from data.repository import pointer_of
     from data.versions import add_version
 
+    settings = workspace.settings
     record = workspace.store.folder(workspace.domain.name, STAGE) / "versions" / corpus.sha256
-    pointer = workspace.corpus.with_name(workspace.corpus.name + ".dvc")
+    pointer = pointer_of(workspace.corpus)
     if (record / "version.json").is_file() and pointer.is_file():
         version: Mapping[str, Any] = read_json(record / "version.json")
-        if str(version["md5"]) in pointer.read_text():
+        pushed = version.get("pushed_by") in (None, _remotes(settings))
+        if pushed and str(version["md5"]) in pointer.read_text():
             return version
     workspace.report(STAGE, 0, 0, "adding to DVC and pushing")
     # DVC refuses a second process in the same repository: domains take turns.
-    with filelock.FileLock(workspace.settings.locks / "dvc.lock"):
-        added = add_version(
-            workspace.settings.project, workspace.corpus, workspace.settings.home / "dvc-remote"
-        )
-    version = added.as_dict()
+    with filelock.FileLock(settings.locks / "dvc.lock"):
+        added = add_version(settings.project, workspace.corpus, remote_settings(settings))
+    version = {**added.as_dict(), "pushed_by": _remotes(settings) if added.remote else ""}
     with new_folder(record) as folder:
         write_json(folder / "version.json", version)
     return version
@@ -75,3 +81,16 @@ def version_corpus(workspace: Workspace, corpus: Artifact) -> Mapping[str, Any]:
 def corpus_version(workspace: Workspace) -> Mapping[str, Any]:
     """The DVC version of the current corpus."""
     return version_corpus(workspace, workspace.current(STAGE))
+
+
+def remote_settings(settings: Settings) -> RemoteSettings:
+    """What the machine says of DVC's remote."""
+    from data.remotes import RemoteSettings
+
+    return RemoteSettings(settings.remote, settings.offline, settings.source_timeout)
+
+
+def _remotes(settings: Settings) -> str:
+    """Changes when versions come to be pushed elsewhere."""
+    config = settings.project / ".dvc" / "config"
+    return sha256_json([settings.remote, config.read_text() if config.is_file() else ""])
