@@ -15,7 +15,8 @@ from voiceforge.settings import load_settings
 
 def checkout(version: str) -> None:
     """Restore a recorded version, NAME@HASH, to data/corpora/NAME."""
-    from data.versions import checkout_version
+    from data.forgetting import refuse_forgotten, refuse_speakers
+    from data.versions import checkout_version, full_md5
     from lifecycle.corpus import remote_settings
     from lifecycle.workspace import domain_lock
 
@@ -26,8 +27,16 @@ def checkout(version: str) -> None:
             "0123456789abcdef0123456789abcdef.dir; `voiceforge corpus list` lists them."
         )
     settings = load_settings()
+    ledgers = settings.ledgers / name
+    refuse_forgotten(ledgers, name, full_md5(md5))
     with domain_lock(settings, name):
-        checkout_version(settings.project, name, md5, remote_settings(settings))
+        checkout_version(
+            settings.project,
+            name,
+            md5,
+            remote_settings(settings),
+            lambda folder: refuse_speakers(ledgers, folder),
+        )
     Console(soft_wrap=True).print(
         f"data/corpora/{name} is now version {md5}. It stays so until the next `voiceforge run` or "
         f"`voiceforge stage corpus`, which builds the corpus from today's sources again; commit "

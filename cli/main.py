@@ -180,6 +180,22 @@ def corpus_checkout(
     checkout(version)
 
 
+@corpus_app.command("forget")
+def corpus_forget(
+    name: Annotated[str, typer.Argument(help="A corpus: a domain of params.yaml.")],
+    speaker: Annotated[str, typer.Option(help="The speaker's exact id.")],
+    why: Annotated[str, typer.Option(help="The reason, kept in the ledger.")] = "asked to be",
+    by: Annotated[
+        str | None, typer.Option(help="Who removes them; by default this machine's user name.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option(help="Only say what would be removed.")] = False,
+) -> None:
+    """Remove a speaker from a corpus, its old versions, its caches and its future, for good."""
+    from cli.forget import forget_speaker
+
+    forget_speaker(name, speaker, why=why, by=by, dry_run=dry_run)
+
+
 @corpus_app.command("list")
 def corpus_list() -> None:
     """List the corpora and their recorded versions."""

@@ -7,7 +7,6 @@ be used, with its reason) and `summary.json`. Equal sources give equal bytes.
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from data.forgotten import NOBODY, Forgotten, reject
 from data.rendering import Job, Rendered, render_all
 from data.sources import open_sources
 from data.sources.base import FileAudio, Reach, Recording, Reject
@@ -28,7 +28,7 @@ from data.tables import write_rejects
 from data.tables import write_utterances as write_utterances
 from data.utterance import Utterance
 from voiceforge.errors import StageError
-from voiceforge.files import sha256_json, storage_errors, write_json
+from voiceforge.files import link_file, sha256_json, storage_errors, write_json
 from voiceforge.params import DomainParams
 
 CORPUS_VERSION = 3
@@ -84,6 +84,7 @@ def build_corpus(
     offline: bool,
     timeout: float,
     workers: int,
+    forgotten: Forgotten = NOBODY,
     resume: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> CorpusSummary:
@@ -95,6 +96,7 @@ def build_corpus(
         project: where relative paths of params.yaml start.
         cache, offline, timeout: as in `data.fetch.fetch`.
         workers: processes that decode.
+        forgotten: speakers whose recordings are rejected.
         resume: folder that keeps finished audio when the build is killed; emptied at the end.
         progress: called with recordings done and recordings in all.
 
@@ -104,7 +106,7 @@ def build_corpus(
         StorageError: the disk is full or read-only.
         StageError: no recording could be used.
     """
-    recordings, rejects, skipped = _plan(domain, project, Reach(cache, offline, timeout))
+    recordings, rejects, skipped = _plan(domain, project, Reach(cache, offline, timeout), forgotten)
     work = (resume or out) / ".rendered"
     jobs = [Job(recording, _target(recording, work)) for recording in recordings]
     outcomes = render_all(jobs, workers, progress or (lambda done, total: None))
@@ -113,22 +115,24 @@ def build_corpus(
         for job, outcome in zip(jobs, outcomes, strict=True):
             if isinstance(outcome, Reject):
                 rejects.append(outcome)
+            elif forgotten.holds_audio(outcome.sha256):
+                rejects.append(reject(job.recording.id, job.recording.source))
             else:
                 row = _utterance(job.recording, domain.name, outcome)
-                _link(job.target, out / row.audio)
+                link_file(job.target, out / row.audio)
                 rows.append(row)
     if not rows:
         raise StageError(_nothing(domain.name, rejects))
     write_utterances(out / UTTERANCES, rows)
     write_rejects(out / QUARANTINE, rejects)
-    summary = _summary(rows, rejects, skipped)
+    summary = summarise(rows, rejects, skipped)
     write_json(out / "summary.json", summary.as_dict())
     shutil.rmtree(work, ignore_errors=True)
     return summary
 
 
 def _plan(
-    domain: DomainParams, project: Path, reach: Reach
+    domain: DomainParams, project: Path, reach: Reach, forgotten: Forgotten
 ) -> tuple[list[Recording], list[Reject], Counter[str]]:
     """Recordings sorted by id, each id once; the first source that names an id keeps it."""
     planned: dict[str, Recording] = {}
@@ -138,7 +142,9 @@ def _plan(
         plan = source.plan(reach)
         rejects += plan.rejects
         skipped.update(plan.skipped)
-        for recording in plan.recordings:
+        recordings, gone = forgotten.divide(plan.recordings)
+        rejects += gone
+        for recording in recordings:
             if kept := planned.get(recording.id):
                 detail = f"{kept.where} of {kept.source} has this id already."
                 rejects.append(
@@ -181,17 +187,10 @@ def _utterance(recording: Recording, domain: str, finished: Rendered) -> Utteran
     )
 
 
-def _link(finished: Path, final: Path) -> None:
-    final.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(finished, final)
-    except OSError:  # another file system, or one without hard links
-        shutil.copyfile(finished, final)
-
-
-def _summary(
-    rows: Sequence[Utterance], rejects: Sequence[Reject], skipped: Counter[str]
+def summarise(
+    rows: Sequence[Utterance], rejects: Sequence[Reject], skipped: Mapping[str, int]
 ) -> CorpusSummary:
+    """The figures of a corpus's tables; `skipped` is as in `CorpusSummary`."""
     by_accent = [asdict(row) for row in split_rows(rows)]
     for row in by_accent:
         del row["split"]

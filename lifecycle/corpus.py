@@ -14,18 +14,22 @@ from voiceforge.files import new_folder, read_json, sha256_json, write_json
 from voiceforge.settings import Settings
 
 if TYPE_CHECKING:
+    from data.forgotten import Forgotten
     from data.remotes import RemoteSettings
 
 STAGE = "corpus"
 VERSION = 1
+_FORGOTTEN = "forgotten"
 
 
 def make_corpus(workspace: Workspace) -> Artifact:
     """Build the corpus at `data/corpora/DOMAIN` unless its sources are those it was built from."""
     from data.corpus import build_corpus, source_fingerprint
+    from data.forgotten import read_forgotten
 
     settings, domain = workspace.settings, workspace.domain
-    fingerprint = source_fingerprint(domain, project=settings.project)
+    forgotten = read_forgotten(settings.ledgers / domain.name)
+    inputs = {"sources": source_fingerprint(domain, project=settings.project)}
 
     def build(folder: Path, resume: Path) -> Mapping[str, Any]:
         summary = build_corpus(
@@ -36,6 +40,7 @@ def make_corpus(workspace: Workspace) -> Artifact:
             offline=settings.offline,
             timeout=settings.source_timeout,
             workers=settings.threads,
+            forgotten=forgotten,
             resume=resume,
             progress=lambda done, total: workspace.report(STAGE, done, total, "recordings"),
         )
@@ -44,11 +49,17 @@ def make_corpus(workspace: Workspace) -> Artifact:
     return workspace.make(
         STAGE,
         VERSION,
-        {"sources": fingerprint},
+        with_forgotten(inputs, forgotten),
         {"sources": [source.model_dump(mode="json") for source in domain.sources]},
         build,
         at=workspace.corpus,
     )
+
+
+def with_forgotten(inputs: Mapping[str, str], forgotten: Forgotten) -> dict[str, str]:
+    """Inputs of a corpus that keeps these speakers out; as they are where nobody was forgotten."""
+    others = {name: value for name, value in inputs.items() if name != _FORGOTTEN}
+    return {**others, _FORGOTTEN: forgotten.identity} if forgotten.identity else others
 
 
 def version_corpus(workspace: Workspace, corpus: Artifact) -> Mapping[str, Any]:
@@ -88,6 +99,14 @@ def remote_settings(settings: Settings) -> RemoteSettings:
     from data.remotes import RemoteSettings
 
     return RemoteSettings(settings.remote, settings.offline, settings.source_timeout)
+
+
+def pushed_to(settings: Settings) -> list[str]:
+    """Addresses that versions of any corpus were pushed to, also before the remote changed."""
+    records = settings.artifacts.glob(f"*/{STAGE}/versions/*/version.json")
+    known = {str(read_json(record).get("remote", "")) for record in records} - {""}
+    own = str(settings.home / "dvc-remote")
+    return sorted(known | {own} if Path(own).is_dir() else known)
 
 
 def _remotes(settings: Settings) -> str:

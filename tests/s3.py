@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import uuid
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ class S3:
     def url(self) -> str:
         return f"s3://{self.bucket}/corpora"
 
-    def keys(self) -> list[str]:
+    def names(self) -> list[str]:
         """Names of the objects in the bucket."""
         import boto3
 
@@ -36,8 +37,17 @@ class S3:
         client = boto3.client("s3")
         return {
             key: client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
-            for key in self.keys()
+            for key in self.names()
         }
+
+    def hashes(self, endpoint: str | None = None) -> set[str]:
+        """sha256 of the objects in the bucket."""
+        import boto3
+
+        client = boto3.client("s3", endpoint_url=endpoint)
+        listed = client.list_objects_v2(Bucket=self.bucket).get("Contents", [])
+        bodies = (client.get_object(Bucket=self.bucket, Key=one["Key"])["Body"] for one in listed)
+        return {hashlib.sha256(body.read()).hexdigest() for body in bodies}
 
     def check_credentials(self) -> None:
         """From now on only known keys are let in."""

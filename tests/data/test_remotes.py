@@ -46,7 +46,7 @@ def test_a_version_comes_back_from_s3_byte_for_byte(project: Path, s3: S3) -> No
     corpus = write(project, ("audio/ab/😀 a.flac", AUDIO), ("utterances.parquet", b"PAR1"))
     original = sha256_folder(corpus)
     version = add_version(project, corpus, remote)
-    assert version.remote == s3.url and len(s3.keys()) == 3
+    assert version.remote == s3.url and len(s3.names()) == 3
     assert AUDIO in s3.content().values()
 
     second = add_version(project, write(project, ("utterances.parquet", b"PAR2")), remote)
@@ -113,7 +113,7 @@ def test_wrong_credentials_are_named(
         add_version(project, corpus, RemoteSettings(s3.url))
     s3.trust_everybody()
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-    assert s3.keys() == []
+    assert s3.names() == []
     add_version(project, corpus, RemoteSettings(s3.url))
     assert AUDIO in s3.content().values()
 
@@ -177,7 +177,7 @@ def test_offline_opens_no_connection(
     corpus = write(project, ("audio/a.flac", AUDIO))
     offline = RemoteSettings(s3.url, offline=True)
     version = add_version(project, corpus, offline)
-    assert version.remote == "" and s3.keys() == []
+    assert version.remote == "" and s3.names() == []
     assert "VOICEFORGE_OFFLINE is 1" in caplog.text
     shutil.rmtree(project / ".dvc" / "cache")
     with pytest.raises(SourceError, match="VOICEFORGE_OFFLINE forbids to ask the remote s3://"):

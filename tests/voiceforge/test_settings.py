@@ -57,7 +57,7 @@ def test_a_remote_is_a_folder_or_an_s3_address(here: Path) -> None:
     assert remote("") == str(here / "var" / "dvc-remote")
     assert remote("shared/dvc") == str(here / "shared" / "dvc")
     assert remote("/srv/dvc/") == "/srv/dvc"
-    assert remote("s3://speech/team a/") == "s3://speech/team a"
+    assert remote("s3://speech/team/") == "s3://speech/team"
     assert remote("s3://speech") == "s3://speech"
     with pytest.raises(UsageError, match="which is not a folder"):
         remote("params.yaml")
