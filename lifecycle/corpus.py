@@ -83,7 +83,11 @@ def version_corpus(workspace: Workspace, corpus: Artifact) -> Mapping[str, Any]:
     # DVC refuses a second process in the same repository: domains take turns.
     with filelock.FileLock(settings.locks / "dvc.lock"):
         added = add_version(settings.project, workspace.corpus, remote_settings(settings))
-    version = {**added.as_dict(), "pushed_by": _remotes(settings) if added.remote else ""}
+    version = {
+        **added.as_dict(),
+        "remote": _from_home(settings, added.remote),
+        "pushed_by": _remotes(settings) if added.remote else "",
+    }
     with new_folder(record) as folder:
         write_json(folder / "version.json", version)
     return version
@@ -105,8 +109,17 @@ def pushed_to(settings: Settings) -> list[str]:
     """Addresses that versions of any corpus were pushed to, also before the remote changed."""
     records = settings.artifacts.glob(f"*/{STAGE}/versions/*/version.json")
     known = {str(read_json(record).get("remote", "")) for record in records} - {""}
+    urls = {url if "://" in url else str(settings.home / url) for url in known}
     own = str(settings.home / "dvc-remote")
-    return sorted(known | {own} if Path(own).is_dir() else known)
+    return sorted(urls | {own} if Path(own).is_dir() else urls)
+
+
+def _from_home(settings: Settings, remote: str) -> str:
+    """A folder below VOICEFORGE_HOME as a path from there: that folder may be moved or copied."""
+    path = Path(remote)
+    if "://" in remote or not path.is_relative_to(settings.home):
+        return remote
+    return path.relative_to(settings.home).as_posix()
 
 
 def _remotes(settings: Settings) -> str:
