@@ -1,37 +1,41 @@
 """Build a corpus: every source's recordings as 16 kHz mono FLAC with one table of utterances.
 
-A corpus folder holds `audio/xx/ID.flac`, `utterances.parquet`, `quarantine.parquet` (what could not
-be used, with its reason) and `summary.json`. Equal sources give equal bytes.
+A corpus folder holds `audio/ab/SHA256.flac` (equal audio once), `utterances.parquet` and
+`measurements.parquet` (a row each for every recording that could be decoded, sorted by id),
+`quarantine.parquet` (what could not be, with its reason) and `summary.json`. Equal sources give
+equal bytes.
 """
 
 from __future__ import annotations
 
-import hashlib
-import shutil
-from collections import Counter
+import functools
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from data.audio_cache import FOLDER, WHERE, AudioCache, Kept, Result, Unusable
 from data.forgotten import NOBODY, Forgotten, reject
-from data.rendering import Job, Rendered, render_all
+from data.rendering import render_all
 from data.sources import open_sources
 from data.sources.base import FileAudio, Reach, Recording, Reject
 from data.splits import split_rows
+from data.tables import MEASUREMENTS as MEASUREMENTS
 from data.tables import QUARANTINE as QUARANTINE
 from data.tables import UTTERANCES as UTTERANCES
 from data.tables import load_corpus as load_corpus
 from data.tables import read_rejects as read_rejects
 from data.tables import read_utterances as read_utterances
-from data.tables import write_rejects
+from data.tables import write_measurements, write_rejects
 from data.tables import write_utterances as write_utterances
 from data.utterance import Utterance
-from voiceforge.errors import StageError
-from voiceforge.files import link_file, sha256_json, storage_errors, write_json
+from voiceforge.errors import StageError, StorageError
+from voiceforge.files import sha256_json, storage_errors, write_json
 from voiceforge.params import DomainParams
 
-CORPUS_VERSION = 3
+CORPUS_VERSION = 4
 """Raise it when equal sources come to give another corpus: every corpus is built anew."""
 
 
@@ -85,10 +89,13 @@ def build_corpus(
     timeout: float,
     workers: int,
     forgotten: Forgotten = NOBODY,
-    resume: Path | None = None,
+    audio_cache: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> CorpusSummary:
     """Write the corpus of a domain into the empty folder `out`.
+
+    What was decoded before, by this build or another, is found in the audio cache; a build that is
+    killed goes on there.
 
     Args:
         domain: what to build.
@@ -97,38 +104,90 @@ def build_corpus(
         cache, offline, timeout: as in `data.fetch.fetch`.
         workers: processes that decode.
         forgotten: speakers whose recordings are rejected.
-        resume: folder that keeps finished audio when the build is killed; emptied at the end.
+        audio_cache: folder of the `AudioCache`, by default the one in `cache`.
         progress: called with recordings done and recordings in all.
 
     Raises:
         UsageError: a source that cannot be meant.
         SourceError, IntegrityError: speech that cannot be had.
-        StorageError: the disk is full or read-only.
+        StorageError: the disk is full or read-only, or gives other bytes than were written.
         StageError: no recording could be used.
     """
     recordings, rejects, skipped = _plan(domain, project, Reach(cache, offline, timeout), forgotten)
-    work = (resume or out) / ".rendered"
-    jobs = [Job(recording, _target(recording, work)) for recording in recordings]
-    outcomes = render_all(jobs, workers, progress or (lambda done, total: None))
-    rows: list[Utterance] = []
-    with storage_errors(out):
-        for job, outcome in zip(jobs, outcomes, strict=True):
-            if isinstance(outcome, Reject):
-                rejects.append(outcome)
-            elif forgotten.holds_audio(outcome.sha256):
-                rejects.append(reject(job.recording.id, job.recording.source))
-            else:
-                row = _utterance(job.recording, domain.name, outcome)
-                link_file(job.target, out / row.audio)
-                rows.append(row)
+    with AudioCache(audio_cache or cache / FOLDER) as kept, storage_errors(out):
+        results = _results(recordings, kept, out, workers, progress or (lambda done, total: None))
+        gone = _leave_out(results, kept, out, forgotten)
+    rows, measurements = [], []
+    for recording, result in zip(recordings, results, strict=True):
+        if isinstance(result, Unusable):
+            detail = result.detail.replace(WHERE, recording.where)
+            known = recording.id, recording.source, recording.where
+            rejects.append(Reject(*known, result.reason, detail))
+        elif result.sha256 in gone:
+            rejects.append(reject(recording.id, recording.source))
+        else:
+            rows.append(_utterance(recording, domain.name, result))
+            measurements.append(replace(result.measurement, id=recording.id))
     if not rows:
         raise StageError(_nothing(domain.name, rejects))
     write_utterances(out / UTTERANCES, rows)
+    write_measurements(out / MEASUREMENTS, measurements)
     write_rejects(out / QUARANTINE, rejects)
     summary = summarise(rows, rejects, skipped)
     write_json(out / "summary.json", summary.as_dict())
-    shutil.rmtree(work, ignore_errors=True)
     return summary
+
+
+def _results(
+    recordings: Sequence[Recording],
+    kept: AudioCache,
+    out: Path,
+    workers: int,
+    progress: Callable[[int, int], None],
+) -> list[Result]:
+    """What became of every recording, their FLACs linked into the corpus."""
+    places: dict[str, list[int]] = defaultdict(list)
+    for number, recording in enumerate(recordings):
+        places[recording_key(recording)].append(number)
+    known = kept.find(places)
+    found = {key: result for key, result in known.items() if _enter(result, kept, out)}
+    done = sum(len(places[key]) for key in found)
+    progress(done, len(recordings))
+    missing = [key for key in places if key not in found]
+    chosen = [recordings[places[key][0]] for key in missing]
+    for some in render_all(chosen, kept.folder, workers):
+        fresh = {missing[number]: result for number, result in some.items()}
+        kept.keep(fresh)
+        for key, result in fresh.items():
+            if not _enter(result, kept, out):
+                raise StorageError(
+                    f"{kept.folder} does not give back what was written there: the audio of "
+                    f"{recordings[places[key][0]].where} came out different. Check that disk; "
+                    "then run again."
+                )
+            done += len(places[key])
+        found |= fresh
+        progress(done, len(recordings))
+    by_number = {number: found[key] for key, numbers in places.items() for number in numbers}
+    return [by_number[number] for number in range(len(recordings))]
+
+
+def _enter(result: Result, kept: AudioCache, out: Path) -> bool:
+    """Link a result's FLAC into the corpus; False where the cache holds it no more, or damaged."""
+    return isinstance(result, Unusable) or kept.link(result.sha256, out / _audio(result.sha256))
+
+
+def _leave_out(
+    results: Sequence[Result], kept: AudioCache, out: Path, forgotten: Forgotten
+) -> set[str]:
+    """Delete the audio of forgotten speakers that came under another name; what it was."""
+    heard = {result.sha256 for result in results if isinstance(result, Kept)}
+    gone = {sha256 for sha256 in heard if forgotten.holds_audio(sha256)}
+    for sha256 in gone:
+        (out / _audio(sha256)).unlink(missing_ok=True)
+    if gone:
+        kept.drop(gone)
+    return gone
 
 
 def _plan(
@@ -155,23 +214,43 @@ def _plan(
     return [planned[name] for name in sorted(planned)], rejects, skipped
 
 
-def _target(recording: Recording, work: Path) -> Path:
-    """Where a recording's FLAC waits: a name made of all that decides what is in it."""
-    content: list[Any] = [CORPUS_VERSION, recording.where]
-    if isinstance(recording.audio, FileAudio):
-        stat = recording.audio.path.stat()
-        content += [str(recording.audio.path), stat.st_size, stat.st_mtime_ns]
+def recording_key(recording: Recording) -> str:
+    """Hash of all that decides what is heard, the versions of what decodes and speaks included."""
+    audio = recording.audio
+    if isinstance(audio, FileAudio):
+        packages: tuple[str, ...] = ("av", "soxr")
+        made: list[Any] = [str(audio.path), *_state(audio.path), audio.start, audio.seconds]
     else:
-        content.append(recording.text)
-    key = sha256_json(content)
-    return work / key[:2] / f"{key}.flac"
+        packages = ("espeakng-loader" if audio.synthesizer == "espeak" else "piper-tts", "soxr")
+        made = [audio.synthesizer, audio.voice, *_state(Path(audio.voice)), recording.text]
+    return sha256_json([CORPUS_VERSION, made, [_version(name) for name in packages]])
 
 
-def _utterance(recording: Recording, domain: str, finished: Rendered) -> Utterance:
-    folder = hashlib.sha256(recording.id.encode()).hexdigest()[:2]
+def _state(path: Path) -> tuple[int, int] | tuple[()]:
+    """Size and time of change of a file; nothing where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return status.st_size, status.st_mtime_ns
+
+
+@functools.cache
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # an extra that is not installed; rendering will say so
+        return ""
+
+
+def _audio(sha256: str) -> str:
+    return f"audio/{sha256[:2]}/{sha256}.flac"
+
+
+def _utterance(recording: Recording, domain: str, finished: Kept) -> Utterance:
     return Utterance(
         id=recording.id,
-        audio=f"audio/{folder}/{recording.id}.flac",
+        audio=_audio(finished.sha256),
         duration=finished.seconds,
         text=recording.text,
         language=recording.language,

@@ -1,7 +1,7 @@
 """Render planned recordings to FLAC in a few processes, so that none of them can stop the rest.
 
-Finished files are named by what they were made from, so that a build that was killed finds them
-again. A recording that takes its process down is tried once more alone and then rejected.
+Each is decoded or spoken, measured, and written under its content's name while its samples are at
+hand. A recording that takes its process down is tried once more alone and then refused.
 """
 
 from __future__ import annotations
@@ -11,16 +11,20 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from data.sources.base import FileAudio, Recording, Reject
+from data.audio_cache import WHERE, Kept, Result, Unusable, flac_path
+from data.sources.base import FileAudio, Recording
 from voiceforge.errors import AudioError, StageError, VoiceForgeError
 from voiceforge.files import sha256_file, storage_errors
+
+if TYPE_CHECKING:
+    from data.decoding import Decoded
 
 SHORTEST = 0.1
 LONGEST = 30.0
@@ -34,83 +38,69 @@ _AHEAD = 2
 """Chunks of recordings waiting for each process: enough to keep it busy, few enough to forget."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A recording and the FLAC it becomes."""
-
-    recording: Recording
-    target: Path
-
-
-@dataclass(frozen=True, slots=True)
-class Rendered:
-    """A finished FLAC: its seconds of audio and the sha256 of its bytes."""
-
-    seconds: float
-    sha256: str
-
-
-Outcome = Rendered | Reject
-"""A finished file, or why there is none."""
-
-
 def render_all(
-    jobs: Sequence[Job], workers: int, progress: Callable[[int, int], None]
-) -> list[Outcome]:
-    """Render every job in `workers` processes; outcomes in the order of the jobs.
+    recordings: Sequence[Recording], cache: Path, workers: int
+) -> Iterator[dict[int, Result]]:
+    """Render recordings in `workers` processes, their FLACs into the `AudioCache` folder `cache`.
+
+    Yields:
+        Results by position in `recordings`, each once, a few at a time as they are finished.
 
     Raises:
         StorageError: a file could not be written.
         StageError: processes could not be started.
     """
-    outcomes: dict[int, Outcome] = {}
-    waiting = list(_chunks(range(len(jobs)), _CHUNK))[::-1]
-
-    def finish(numbers: Sequence[int], results: Sequence[Outcome]) -> None:
-        outcomes.update(zip(numbers, results, strict=True))
-        progress(len(outcomes), len(jobs))
-
+    # Segments of one long file one after another: its pages are read once.
+    order = sorted(range(len(recordings)), key=lambda number: _place(recordings[number], number))
+    waiting = [order[start : start + _CHUNK] for start in range(0, len(order), _CHUNK)][::-1]
     while waiting:
-        lost = _run(jobs, waiting, workers, finish)
-        for number, outcome in _one_by_one(jobs, lost):
-            finish([number], [outcome])
-    return [outcomes[number] for number in range(len(jobs))]
+        lost: list[int] = []
+        yield from _run(recordings, cache, waiting, workers, lost)
+        yield from _one_by_one(recordings, cache, lost)
+
+
+def _place(recording: Recording, number: int) -> tuple[str, float, int]:
+    if isinstance(recording.audio, FileAudio):
+        return str(recording.audio.path), recording.audio.start, number
+    return "", 0.0, number
 
 
 def _run(
-    jobs: Sequence[Job],
-    waiting: list[Sequence[int]],
+    recordings: Sequence[Recording],
+    cache: Path,
+    waiting: list[list[int]],
     workers: int,
-    finish: Callable[[Sequence[int], Sequence[Outcome]], None],
-) -> list[int]:
-    """Work `waiting` off until it is empty or a process dies; returns what was under way then."""
-    running: dict[Future[list[Outcome]], Sequence[int]] = {}
+    lost: list[int],
+) -> Iterator[dict[int, Result]]:
+    """Work `waiting` off until it is empty or a process dies; then what was under way is `lost`."""
+    running: dict[Future[list[Result]], list[int]] = {}
     with _processes(workers) as pool:
         try:
             while waiting or running:
                 while waiting and len(running) < _AHEAD * workers:
-                    future = pool.submit(_render, [jobs[number] for number in waiting[-1]])
-                    running[future] = waiting.pop()
+                    chunk = [recordings[number] for number in waiting[-1]]
+                    running[pool.submit(_render, chunk, cache)] = waiting.pop()
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     results = future.result()
-                    finish(running.pop(future), results)
+                    yield dict(zip(running.pop(future), results, strict=True))
         except BrokenProcessPool:
-            return [number for chunk in running.values() for number in chunk]
-    return []
+            lost += [number for chunk in running.values() for number in chunk]
 
 
-def _one_by_one(jobs: Sequence[Job], numbers: Sequence[int]) -> Iterator[tuple[int, Outcome]]:
-    """Render the jobs of these numbers one at a time, to find those that end their process."""
+def _one_by_one(
+    recordings: Sequence[Recording], cache: Path, numbers: Sequence[int]
+) -> Iterator[dict[int, Result]]:
+    """Render these one at a time, to find those that end their process."""
     left = list(numbers)
     while left:
         with _processes(1) as pool:
             try:
                 while left:
-                    outcome = pool.submit(_render, [jobs[left[0]]]).result()[0]
-                    yield left.pop(0), outcome
+                    result = pool.submit(_render, [recordings[left[0]]], cache).result()[0]
+                    yield {left.pop(0): result}
             except BrokenProcessPool:
-                why = "Decoding it ended the process that tried to."
-                yield left[0], _reject(jobs[left.pop(0)], "crashed", why)
+                why = f"Decoding {WHERE} ended the process that tried to."
+                yield {left.pop(0): Unusable("crashed", why)}
 
 
 @contextmanager
@@ -145,68 +135,62 @@ def _begin() -> None:
     threading.Thread(target=follow, daemon=True).start()
 
 
-def _render(jobs: Sequence[Job]) -> list[Outcome]:
-    return [_render_one(job) for job in jobs]
+def _render(recordings: Sequence[Recording], cache: Path) -> list[Result]:
+    return [_render_one(recording, cache) for recording in recordings]
 
 
-def _render_one(job: Job) -> Outcome:
+def _render_one(recording: Recording, cache: Path) -> Result:
     from data.audio import SAMPLE_RATE, encode_flac
-    from data.sources import render
+    from data.measuring import measure
 
-    if finished := _finished(job.target):
-        return finished
     try:
-        samples = render(job.recording, LONGEST)
+        decoded = _decoded(recording)
     except AudioError as error:
-        # The table travels; a path of the machine that made it says nothing elsewhere.
-        audio = job.recording.audio
-        path = str(audio.path) if isinstance(audio, FileAudio) else job.recording.where
-        detail = str(error).replace(path, job.recording.where)
-        return _reject(job, error.reason, detail)
+        # What is kept says nothing about the machine that made it.
+        audio = recording.audio
+        path = str(audio.path) if isinstance(audio, FileAudio) else recording.where
+        return Unusable(error.reason, str(error).replace(path, WHERE))
     except VoiceForgeError:
         raise
     except Exception as error:  # whatever a decoder throws at one recording spares the others
-        return _reject(job, "undecodable", f"{type(error).__name__}: {error}")
+        return Unusable("undecodable", f"{type(error).__name__}: {error}")
+    samples = decoded.samples
     seconds = samples.size / SAMPLE_RATE
     if seconds < SHORTEST:
-        return _reject(job, "too-short", f"It lasts {seconds:.3f} s; at least {SHORTEST} s.")
+        return Unusable("too-short", f"It lasts {seconds:.3f} s; at least {SHORTEST} s.")
     if seconds > LONGEST:
-        return _reject(job, "too-long", f"It lasts {seconds:.1f} s; at most {LONGEST:g} s.")
+        return Unusable("too-long", f"It lasts {seconds:.1f} s; at most {LONGEST:g} s.")
     if (peak := float(abs(samples).max())) < _SILENCE:
-        return _reject(job, "silent", f"Its loudest sample is {peak:.5f} of 1.")
+        return Unusable("silent", f"Its loudest sample is {peak:.5f} of 1.")
     content = encode_flac(samples)
-    _write(job.target, content)
-    return Rendered(seconds, hashlib.sha256(content).hexdigest())
+    sha256 = hashlib.sha256(content).hexdigest()
+    _write(flac_path(cache, sha256), content, sha256)
+    return Kept(sha256, seconds, measure("", decoded))
 
 
-def _finished(target: Path) -> Rendered | None:
-    """The whole file of an earlier, interrupted build, if there is one."""
-    from data.audio import SAMPLE_RATE, read_flac
+def _decoded(recording: Recording) -> Decoded:
+    from data.audio import SAMPLE_RATE, Span, decode_file
+    from data.decoding import Decoded
+    from data.signals import clipped_share
+    from data.sources import render
 
-    try:
-        return Rendered(read_flac(target).size / SAMPLE_RATE, sha256_file(target))
-    except AudioError:
-        return None
+    audio = recording.audio
+    if isinstance(audio, FileAudio):
+        return decode_file(audio.path, Span(audio.start, audio.seconds), longest=LONGEST)
+    samples = render(recording, LONGEST)
+    return Decoded(samples, SAMPLE_RATE, 1, clipped_share(samples))
 
 
-def _write(target: Path, content: bytes) -> None:
+def _write(target: Path, content: bytes, sha256: str) -> None:
     """Whole or not at all, as `write_bytes`, but not forced to the disk one by one.
 
     Waiting for the disk would take most of a build. A power cut can spoil files this way, which
-    `_finished` finds by FLAC's checksums.
+    `AudioCache.link` finds. What is there already and whole stays: corpora share it.
     """
     with storage_errors(target):
+        if target.is_file() and sha256_file(target) == sha256:
+            return
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_suffix(f".{os.getpid()}.part")
         part.write_bytes(content)
         part.replace(target)
-
-
-def _reject(job: Job, reason: str, detail: str) -> Reject:
-    recording = job.recording
-    return Reject(recording.id, recording.source, recording.where, reason, detail)
-
-
-def _chunks(numbers: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    for start in range(0, len(numbers), size):
-        yield numbers[start : start + size]

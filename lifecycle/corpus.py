@@ -31,7 +31,7 @@ def make_corpus(workspace: Workspace) -> Artifact:
     forgotten = read_forgotten(settings.ledgers / domain.name)
     inputs = {"sources": source_fingerprint(domain, project=settings.project)}
 
-    def build(folder: Path, resume: Path) -> Mapping[str, Any]:
+    def build(folder: Path, _: Path) -> Mapping[str, Any]:
         summary = build_corpus(
             domain,
             folder,
@@ -41,7 +41,6 @@ def make_corpus(workspace: Workspace) -> Artifact:
             timeout=settings.source_timeout,
             workers=settings.threads,
             forgotten=forgotten,
-            resume=resume,
             progress=lambda done, total: workspace.report(STAGE, done, total, "recordings"),
         )
         return summary.as_dict()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from data.forgotten import Forgotten
 
 STEPS = (
-    "tombstone", "findings", "corpus", "version", "objects", "artifacts", "registry", "finished",
+    "tombstone", "findings", "corpus", "decoded audio", "version", "objects", "artifacts",
+    "registry", "finished",
 )  # fmt: skip
 """In order; `forget` names each before it begins."""
 
@@ -112,6 +113,8 @@ def forget(
 
         before("corpus")
         _leave_corpus(workspace, forgotten, findings, log)
+        before("decoded audio")
+        _drop_decoded(workspace, sounds, log)
         before("version")
         _new_version(workspace, log)
         _purge(workspace, speaker, forgotten, before, log)
@@ -169,6 +172,13 @@ def _leave_corpus(
         _delete(folder)
     elif not made.reused:
         log.done.append(f"removed {len(findings.rows)} utterances from {folder}")
+
+
+def _drop_decoded(workspace: Workspace, sounds: Collection[str], log: _Log) -> None:
+    from data.audio_cache import drop
+
+    if dropped := drop(workspace.settings.cache, sounds):
+        log.done.append(f"dropped {dropped} recordings from the cache of decoded audio")
 
 
 def _new_version(workspace: Workspace, log: _Log) -> None:
