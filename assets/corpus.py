@@ -1,4 +1,4 @@
-"""Assets corpus and splits, with the checks that block what follows."""
+"""Assets corpus, validation and splits, with the checks that block what follows."""
 
 from typing import Any
 
@@ -8,6 +8,8 @@ from assets.common import GROUP, domains, judged, result, stage, table
 from lifecycle import checks
 from lifecycle.corpus import corpus_version, make_corpus, version_corpus
 from lifecycle.splits import make_splits
+from lifecycle.validation import STAGE as VALIDATION
+from lifecycle.validation import docs_page, make_validation
 
 
 @dg.asset(partitions_def=domains, group_name=GROUP, kinds={"dvc", "flac"})
@@ -24,21 +26,12 @@ def corpus(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
             "hours": round(summary["seconds"] / 3600, 2),
             "speakers": summary["speakers"],
             "words": summary["words"],
-            "quarantined": summary["quarantined"],
+            "not decoded": summary["quarantined"],
             "by accent": table(summary["by_accent"]),
-            "quarantine reasons": dg.MetadataValue.json(summary["quarantine_reasons"]),
             "DVC version": version["md5"],
             "DVC remote": version.get("remote") or "not pushed",
         },
     )
-
-
-@dg.asset_check(
-    asset=corpus, blocking=True, partitions_def=domains, description="Most recordings are usable."
-)
-def few_quarantined(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-    """Blocks the run when sources lose more than `quarantine_limit` of their recordings."""
-    return judged(context, checks.few_quarantined)
 
 
 @dg.asset_check(asset=corpus, partitions_def=domains, description="The corpus is under DVC.")
@@ -49,7 +42,50 @@ def has_version(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(passed=bool(version["md5"]), metadata={"md5": version["md5"]})
 
 
-@dg.asset(partitions_def=domains, group_name=GROUP, deps=[corpus], kinds={"parquet"})
+@dg.asset(
+    partitions_def=domains,
+    group_name=GROUP,
+    # By its key: the module of the models imports this one.
+    deps=[corpus, dg.AssetKey("base_engine")],
+    kinds={"greatexpectations"},
+)
+def validation(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+    """What may be used of the corpus; the rest is in quarantine, each with its reasons."""
+    with stage(context) as workspace:
+        artifact = make_validation(workspace)
+    summary = artifact.summary
+    return result(
+        artifact,
+        {
+            "dagster/row_count": summary["utterances"],
+            "quarantined": summary["quarantined"],
+            "quarantine reasons": dg.MetadataValue.json(summary["quarantine_reasons"]),
+            "released": summary["released"],
+            "heard by the base model": summary["heard"],
+            "Data Docs": dg.MetadataValue.url(docs_page(artifact).as_uri()),
+        },
+    )
+
+
+@dg.asset_check(
+    asset=validation,
+    blocking=True,
+    partitions_def=domains,
+    description="Most recordings are usable.",
+)
+def few_quarantined(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    """Blocks the run when more than `quarantine_limit` of the recordings are in quarantine."""
+    with stage(context) as workspace:
+        outcome = checks.few_quarantined(workspace)
+        docs = docs_page(workspace.current(VALIDATION))
+    return dg.AssetCheckResult(
+        passed=outcome.passed,
+        description=outcome.sentence,
+        metadata={**outcome.figures, "Data Docs": dg.MetadataValue.url(docs.as_uri())},
+    )
+
+
+@dg.asset(partitions_def=domains, group_name=GROUP, deps=[validation], kinds={"parquet"})
 def splits(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
     """Train, dev and test, apart in texts and, where a source has several speakers, in voices."""
     with stage(context) as workspace:

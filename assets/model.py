@@ -8,8 +8,9 @@ from assets.common import GROUP, domains, judged, percent, picture, result, stag
 from assets.corpus import splits
 from lifecycle import checks
 from lifecycle.adapter import PLOT, make_adapter
+from lifecycle.base_engine import make_base_engine
 from lifecycle.base_model import base_model as resolve_base_model
-from lifecycle.engine import engine_verdict, make_base_engine, make_engine
+from lifecycle.engine import engine_verdict, make_engine
 from lifecycle.merged_model import make_merged_model
 
 

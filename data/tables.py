@@ -68,6 +68,37 @@ def read_measurements(path: Path) -> list[Measurement]:
     return _read(path, Measurement)
 
 
+def read_columns(path: Path, kind: type[_Row]) -> Any:
+    """A table of that dataclass as a `pyarrow.Table`, for work on a million rows; raises as
+    `read_utterances`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not path.is_file():
+        raise StorageError(f"{path} is missing. Run the stage that makes it again.")
+    problem = "its columns are others"
+    try:
+        table = pq.read_table(path)
+        if table.schema.equals(_schema(kind)):
+            return table
+    except pa.ArrowInvalid as error:
+        problem = str(error)
+    raise IntegrityError(
+        f"{path} is not a table of {kind.__name__.lower()}s ({problem}). Delete it and run the "
+        "stage that makes it again."
+    )
+
+
+def write_columns(path: Path, kind: type[_Row], table: Any) -> None:
+    """Write a `pyarrow.Table` with the columns of that dataclass; as `write_utterances`."""
+    import pyarrow.parquet as pq
+
+    stream = io.BytesIO()
+    # One chunk a column: how a table was put together must not show in its bytes.
+    pq.write_table(table.cast(_schema(kind)).combine_chunks(), stream, compression="zstd")
+    write_bytes(path, stream.getvalue())
+
+
 def _schema(kind: type[_Row]) -> Any:
     import pyarrow as pa
 
@@ -81,28 +112,11 @@ def _schema(kind: type[_Row]) -> Any:
 
 def _write(path: Path, kind: type[_Row], rows: Iterable[_Row]) -> None:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    table = pa.Table.from_pylist([asdict(row) for row in rows], schema=_schema(kind))
-    stream = io.BytesIO()
-    pq.write_table(table, stream, compression="zstd")
-    write_bytes(path, stream.getvalue())
+    write_columns(
+        path, kind, pa.Table.from_pylist([asdict(row) for row in rows], schema=_schema(kind))
+    )
 
 
 def _read(path: Path, kind: type[_Row]) -> list[_Row]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if not path.is_file():
-        raise StorageError(f"{path} is missing. Run the stage that makes it again.")
-    problem = "its columns are others"
-    try:
-        table = pq.read_table(path)
-        if table.schema.equals(_schema(kind)):
-            return [kind(**row) for row in table.to_pylist()]
-    except pa.ArrowInvalid as error:
-        problem = str(error)
-    raise IntegrityError(
-        f"{path} is not a table of {kind.__name__.lower()}s ({problem}). Delete it and run the "
-        "stage that makes it again."
-    )
+    return [kind(**row) for row in read_columns(path, kind).to_pylist()]

@@ -137,6 +137,8 @@ def _described(annotation: Any, metadata: Sequence[Any]) -> str:
         return f"`{pattern}`"
     if annotation is str:
         return "text"
+    if annotation is bool:
+        return "`true`, `false`"
     kind = {int: "whole number", float: "number"}[annotation]
     return f"{kind} {_range(metadata)}".strip()
 

@@ -7,7 +7,16 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lifecycle import corpus, engine, model_version, predictions, reports, splits
+from lifecycle import (
+    checks,
+    corpus,
+    engine,
+    model_version,
+    predictions,
+    reports,
+    splits,
+    validation,
+)
 from lifecycle.artifacts import Artifact
 from lifecycle.workspace import Workspace
 from voiceforge.files import sha256_json, write_json, write_text
@@ -52,6 +61,7 @@ def make_certificate(workspace: Workspace) -> Artifact:
         engine.STAGE: str(registered.summary["engine_sha256"]),
         "reference_predictions": heard.sha256,
         corpus.STAGE: workspace.current(corpus.STAGE).sha256,
+        validation.STAGE: workspace.current(validation.STAGE).sha256,
     }
     if anchor:
         inputs["first_champion_predictions"] = anchor.sha256
@@ -85,6 +95,7 @@ def make_certificate(workspace: Workspace) -> Artifact:
             anchors=anchors,
             hashes={
                 "corpus": inputs[corpus.STAGE],
+                "validation": inputs[validation.STAGE],
                 "splits": inputs["splits"],
                 "normaliser": inputs["normaliser"],
                 "parameters": sha256_json(workspace.domain.model_dump(mode="json")),
@@ -194,21 +205,13 @@ def _comparisons(workspace: Workspace, heard: Artifact) -> Sequence[Comparison]:
 def _checks(workspace: Workspace) -> list[Gate]:
     from experiments.gates import check_gate
 
-    domain = workspace.domain
-    built, quantized = workspace.current(corpus.STAGE), workspace.current(engine.STAGE)
-    quarantined, usable = built.summary["quarantined"], built.summary["utterances"]
-    share = quarantined / max(1, quarantined + usable)
-    agrees, sentence = engine.engine_verdict(workspace, quantized)
+    corpus_check = checks.few_quarantined(workspace)
+    agrees, sentence = engine.engine_verdict(workspace, workspace.current(engine.STAGE))
     problems = splits.split_problems(workspace)
     shared = workspace.current(splits.STAGE).summary.get("shared_speakers", [])
     known = f" Tested voices that also train: {', '.join(shared)}." if shared else ""
     return [
-        check_gate(
-            "corpus",
-            share <= domain.quarantine_limit,
-            f"{quarantined} of {quarantined + usable} recordings are in quarantine; "
-            f"{domain.quarantine_limit:.0%} may be.",
-        ),
+        check_gate("corpus", corpus_check.passed, corpus_check.sentence),
         check_gate(
             "splits",
             not problems,

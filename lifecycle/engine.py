@@ -1,4 +1,4 @@
-"""Stage engine: the merged model in its serving precision, and the base model's beside it."""
+"""Stage engine: the merged model in its serving precision."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.features import WINDOW_FRAMES
 from data.utterance import Utterance
-from lifecycle import merged_model, splits
+from lifecycle import base_engine, merged_model, splits
 from lifecycle.artifacts import Artifact
-from lifecycle.base_model import base_model
+from lifecycle.base_engine import engine_folder as engine_folder
+from lifecycle.base_engine import engine_folder_in, engine_spec
 from lifecycle.workspace import Workspace
 from voiceforge.errors import StageError
 from voiceforge.files import read_json, write_json
@@ -21,12 +21,10 @@ if TYPE_CHECKING:
     from evaluation.comparison import Comparison
     from evaluation.estimate import Estimate
     from evaluation.prediction import Prediction
-    from serving.engines.contracts import EngineSpec
 
 STAGE = "engine"
-BASE = "base_engine"
+BASE = base_engine.STAGE
 VERSION = 1
-_FOLDER = "engine"
 _EXACT = "float32"
 """Precision that stands for the source model: it gives transformers' own transcripts (tests)."""
 
@@ -39,10 +37,10 @@ def make_engine(workspace: Workspace) -> Artifact:
     digest = str(merged.summary["tensors_sha256"])
     trained = read_json(merged.path / "voiceforge.json")
     params = workspace.domain.engine
-    spec = _spec(workspace, int(trained["minimum_mel_frames"]))
+    spec = engine_spec(workspace, int(trained["minimum_mel_frames"]))
 
     def build(folder: Path, scratch: Path) -> Mapping[str, Any]:
-        folder = _new(folder / _FOLDER)
+        folder = _new(engine_folder_in(folder))
         clips = _dev_clips(splits.read_splits(workspace))
         exact = scratch / _EXACT
         if not (exact / "engine.json").is_file():
@@ -87,28 +85,6 @@ def make_engine(workspace: Workspace) -> Artifact:
     )
 
 
-def make_base_engine(workspace: Workspace) -> Artifact:
-    """Build the base model's engine, same precision, padded to the 30 s that it knows."""
-    from serving.engines import ctranslate2
-
-    base = base_model(workspace)
-    spec = _spec(workspace, WINDOW_FRAMES)
-
-    def build(folder: Path, _: Path) -> Mapping[str, Any]:
-        ctranslate2.build(
-            base.path,
-            _new(folder / _FOLDER),
-            spec,
-            source_sha256=base.sha256,
-            trailing_silence=0.0,
-        )
-        return {"kind": spec.kind, "precision": spec.precision}
-
-    return workspace.make(
-        BASE, VERSION, {"base_model": base.sha256}, dataclasses.asdict(spec), build
-    )
-
-
 def statistics(workspace: Workspace) -> dict[str, Any]:
     """What word error rates and their intervals depend on, besides the speech and the engine."""
     from serving.engines.contracts import DECODING_VERSION
@@ -121,11 +97,6 @@ def statistics(workspace: Workspace) -> dict[str, Any]:
         "resamples": params.resamples,
         "seed": params.seed,
     }
-
-
-def engine_folder(artifact: Artifact) -> Path:
-    """The engine of an engine artifact: what `serving.engines.load_engine` loads."""
-    return artifact.path / _FOLDER
 
 
 def engine_loss(engine: Artifact) -> Estimate:
@@ -147,18 +118,6 @@ def engine_verdict(workspace: Workspace, engine: Artifact) -> tuple[bool, str]:
         f"{loss.words:,} dev words; at most {margin:+g} is allowed."
     )
     return 100 * loss.low <= margin, sentence
-
-
-def _spec(workspace: Workspace, minimum_mel_frames: int) -> EngineSpec:
-    from serving.engines.contracts import EngineSpec
-
-    params = workspace.domain.engine
-    return EngineSpec(
-        kind=params.kind,
-        precision=params.precision,
-        minimum_mel_frames=minimum_mel_frames,
-        language=workspace.domain.language,
-    )
 
 
 def _new(folder: Path) -> Path:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from data.forgotten import Forgotten
 
 STEPS = (
-    "tombstone", "findings", "corpus", "decoded audio", "version", "objects", "artifacts",
+    "tombstone", "findings", "corpus", "caches", "version", "objects", "artifacts",
     "registry", "finished",
 )  # fmt: skip
 """In order; `forget` names each before it begins."""
@@ -113,8 +113,8 @@ def forget(
 
         before("corpus")
         _leave_corpus(workspace, forgotten, findings, log)
-        before("decoded audio")
-        _drop_decoded(workspace, sounds, log)
+        before("caches")
+        _drop_cached(workspace, sounds, log)
         before("version")
         _new_version(workspace, log)
         _purge(workspace, speaker, forgotten, before, log)
@@ -174,11 +174,17 @@ def _leave_corpus(
         log.done.append(f"removed {len(findings.rows)} utterances from {folder}")
 
 
-def _drop_decoded(workspace: Workspace, sounds: Collection[str], log: _Log) -> None:
+def _drop_cached(workspace: Workspace, sounds: Collection[str], log: _Log) -> None:
     from data.audio_cache import drop
+    from data.releases import drop_releases
+    from lifecycle.agreement import forget_heard
 
     if dropped := drop(workspace.settings.cache, sounds):
         log.done.append(f"dropped {dropped} recordings from the cache of decoded audio")
+    if heard := forget_heard(workspace.settings.cache, sounds):
+        log.done.append(f"dropped {heard} texts that the base model heard of them")
+    if released := drop_releases(workspace.settings.ledgers / workspace.domain.name, sounds):
+        log.done.append(f"dropped {released} releases of them from quarantine")
 
 
 def _new_version(workspace: Workspace, log: _Log) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lifecycle import adapter, certificate, corpus, engine, promotion, reports
+from lifecycle import adapter, certificate, corpus, engine, promotion, reports, validation
 from lifecycle.workspace import Workspace
 from voiceforge.files import write_json, write_text
 
@@ -30,6 +30,8 @@ def _corpus(workspace: Workspace, folder: Path) -> None:
     version = corpus.corpus_version(workspace)
     known = {key: version[key] for key in ("md5", "files", "bytes")}
     write_json(folder / "corpus.json", {"sha256": made.sha256, "dvc": known, **made.summary})
+    judged = workspace.current(validation.STAGE)
+    write_json(folder / "validation.json", {"sha256": judged.sha256, **judged.summary})
 
 
 def _adapter(workspace: Workspace, folder: Path) -> None:

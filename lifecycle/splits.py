@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from data.utterance import Utterance
-from lifecycle import corpus
+from lifecycle import validation
 from lifecycle.artifacts import Artifact
 from lifecycle.workspace import Workspace
 from voiceforge.params import EspeakSource
@@ -18,16 +18,18 @@ TABLE = "utterances.parquet"
 
 
 def make_splits(workspace: Workspace) -> Artifact:
-    """Assign every utterance of the corpus to a split."""
+    """Assign every utterance that validation let in to a split."""
     from data.splits import assign_splits, split_summary
-    from data.tables import load_corpus, write_utterances
+    from data.tables import read_utterances, write_utterances
 
-    source = workspace.current(corpus.STAGE)
+    source = workspace.current(validation.STAGE)
     params = workspace.domain.splits
     declared = _declared_speakers(workspace)
 
     def build(folder: Path, _: Path) -> Mapping[str, Any]:
-        rows = assign_splits(load_corpus(source.path), params, declared, _same(workspace))
+        rows = assign_splits(
+            read_utterances(source.path / validation.TABLE), params, declared, _same(workspace)
+        )
         write_utterances(folder / TABLE, rows)
         return split_summary(rows)
 
@@ -36,7 +38,7 @@ def make_splits(workspace: Workspace) -> Artifact:
         "normaliser": workspace.domain.evaluation.normaliser,
         "language": workspace.domain.language,
     }
-    return workspace.make(STAGE, VERSION, {corpus.STAGE: source.sha256}, parameters, build)
+    return workspace.make(STAGE, VERSION, {validation.STAGE: source.sha256}, parameters, build)
 
 
 def read_splits(workspace: Workspace) -> list[Utterance]:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 
 from lifecycle import checks
 from lifecycle.adapter import make_adapter
+from lifecycle.base_engine import make_base_engine
 from lifecycle.bento import make_bento
 from lifecycle.certificate import make_certificate
 from lifecycle.checks import required
 from lifecycle.corpus import corpus_version, make_corpus
-from lifecycle.engine import make_base_engine, make_engine
+from lifecycle.engine import make_engine
 from lifecycle.merged_model import make_merged_model
 from lifecycle.model_version import make_model_version
 from lifecycle.predictions import make_base_predictions, make_predictions
@@ -18,6 +19,7 @@ from lifecycle.promotion import make_promotion
 from lifecycle.reports import make_accent_report, make_accuracy_report, make_latency_report
 from lifecycle.results import write_results
 from lifecycle.splits import make_splits
+from lifecycle.validation import make_validation
 from lifecycle.workspace import Workspace
 from voiceforge.errors import UsageError
 
@@ -25,6 +27,8 @@ GROUPS: Mapping[str, tuple[Callable[[Workspace], object], ...]] = {
     "corpus": (
         make_corpus,
         corpus_version,
+        make_base_engine,
+        make_validation,
         required(checks.few_quarantined, "Mend or remove them, or raise quarantine_limit."),
     ),
     "adapter": (
@@ -38,7 +42,6 @@ GROUPS: Mapping[str, tuple[Callable[[Workspace], object], ...]] = {
         required(checks.weights_are_finite, "Try a smaller training.learning_rate."),
         make_engine,
         required(checks.engine_agrees, "Choose another engine.precision in params.yaml."),
-        make_base_engine,
     ),
     "evaluation": (
         make_predictions,

@@ -19,3 +19,5 @@ from voiceforge.params.sources import Source as Source
 from voiceforge.params.sources import Voices as Voices
 from voiceforge.params.splits import SplitParams as SplitParams
 from voiceforge.params.training import TrainingParams as TrainingParams
+from voiceforge.params.validation import AgreementParams as AgreementParams
+from voiceforge.params.validation import ValidationParams as ValidationParams

@@ -10,6 +10,7 @@ from voiceforge.params.evaluation import EngineParams, EvaluationParams, GatesPa
 from voiceforge.params.sources import Source
 from voiceforge.params.splits import SplitParams
 from voiceforge.params.training import TrainingParams
+from voiceforge.params.validation import ValidationParams
 
 
 class DomainParams(Strict):
@@ -26,6 +27,7 @@ class DomainParams(Strict):
     sources: tuple[Source, ...] = Field(
         min_length=1, description="Where the speech comes from, at least one."
     )
+    validation: ValidationParams
     splits: SplitParams
     training: TrainingParams
     engine: EngineParams

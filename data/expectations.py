@@ -1,0 +1,148 @@
+"""Rules of validation judged by Great Expectations, with its Data Docs.
+
+One context a validation, in memory: nothing is written but the Data Docs, and those where they are
+asked for. They are settled: run times and random element ids are taken out and images are taken
+from the folder itself, so that equal corpora give equal pages and looking at them tells no other
+machine. (Their style sheets come from public networks; without one they are plain.)
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data.reasons import reason
+from data.validation_rules import Rule
+from voiceforge.errors import StageError
+from voiceforge.files import storage_errors, write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+INDEX = "index.html"
+"""The first page of the Data Docs."""
+
+_SITE = "data_docs"
+_MOMENT = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+"""Stands for the time of a run, which is no property of a corpus."""
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
+_TIME = re.compile(r"\d{8}T\d{6}\.\d{6}Z")
+_IMAGES = re.compile(r"https://great-expectations-web-assets\.s3[^/]*/([\w-]+\.png)(\?d=[\w.]*)?")
+_LOGO = "static/images/logo-long.png"
+_UNUSED = ("iterative-dev-loop.png", "glossary_scroller.gif",
+           "validation_failed_unexpected_values.gif")  # fmt: skip
+
+
+class Judge:
+    """Judges frames by lots of rules and writes the Data Docs of them all."""
+
+    def __init__(self, name: str, docs: Path | None) -> None:
+        """
+        Args:
+            name: of the corpus; the title of the pages.
+            docs: folder for the Data Docs, which need not exist; None for none.
+        """
+        os.environ["GX_ANALYTICS_ENABLED"] = "false"  # read when the package is imported
+        import great_expectations as gx
+
+        self._name, self._docs = name, docs
+        self._context = gx.get_context(mode="ephemeral")
+        # Its type names a class, it takes a dictionary (1.24).
+        self._context.variables.progress_bars = {"globally": False}  # type: ignore[assignment]
+        self._source = self._context.data_sources.add_pandas(name)
+        if docs is not None:
+            store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(docs)}
+            site = {"class_name": "SiteBuilder", "show_how_to_buttons": False,
+                    "store_backend": store,
+                    "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"}}  # fmt: skip
+            self._context.add_data_docs_site(site_name=_SITE, site_config=site)  # type: ignore[arg-type]
+
+    def failures(self, lot: str, frame: pd.DataFrame, rules: Sequence[Rule]) -> list[list[str]]:
+        """The ids of those who do not meet each rule, in the order of the frame.
+
+        Args:
+            lot: name of this lot of rules, once a judge.
+            frame: with `id` and the columns of the rules. A value that is missing meets any rule
+                but the one that wants it missing.
+
+        Raises:
+            StageError: an expectation could not be computed.
+        """
+        import great_expectations as gx
+        import great_expectations.expectations as gxe
+        from great_expectations.core.run_identifier import RunIdentifier
+
+        suite = self._context.suites.add(gx.ExpectationSuite(name=lot))
+        for rule in rules:
+            kind = getattr(gxe, rule.expectation)
+            notes = f"`{rule.reason}`: {reason(rule.reason).sentence}"
+            suite.add_expectation(kind(column=rule.column, notes=notes, **rule.arguments))
+        batch = self._source.add_dataframe_asset(lot).add_batch_definition_whole_dataframe(lot)
+        definition = self._context.validation_definitions.add(
+            gx.ValidationDefinition(name=lot, data=batch, suite=suite)
+        )
+        checkpoint = self._context.checkpoints.add(
+            gx.Checkpoint(
+                name=lot,
+                validation_definitions=[definition],
+                actions=[],
+                result_format={
+                    "result_format": "COMPLETE",
+                    "unexpected_index_column_names": ["id"],
+                    "return_unexpected_index_query": False,
+                    "include_unexpected_rows": False,
+                },
+            )
+        )
+        # Only what the rules are about: every expectation copies the frame it is given.
+        columns = ["id", *dict.fromkeys(rule.column for rule in rules)]
+        outcome = checkpoint.run(
+            batch_parameters={"dataframe": frame[columns]},
+            run_id=RunIdentifier(run_name=self._name, run_time=_MOMENT),
+        )
+        (result,) = outcome.run_results.values()
+        return [_failed(rule, one) for rule, one in zip(rules, result.results, strict=True)]
+
+    def write_docs(self) -> None:
+        """Build the Data Docs of what was judged, settled.
+
+        Raises:
+            StorageError: the disk is full or read-only.
+        """
+        if self._docs is None:
+            return
+        with storage_errors(self._docs):
+            self._context.build_data_docs()
+            for name in _UNUSED:
+                (self._docs / "static" / "images" / name).unlink(missing_ok=True)
+            # Styles of fonts that are not needed to read figures weigh more than all pages.
+            shutil.rmtree(self._docs / "static" / "fonts", ignore_errors=True)
+            for page in sorted(self._docs.rglob("*.html")):
+                here = "../" * (len(page.relative_to(self._docs).parts) - 1)
+                write_text(page, _settled(page.read_text(), here + _LOGO))
+
+
+def _failed(rule: Rule, outcome: Any) -> list[str]:
+    """The unexpected ids of one expectation's result."""
+    if outcome.exception_info.get("raised_exception", False) or "unexpected_index_list" not in (
+        outcome.result
+    ):
+        raise StageError(
+            f"The expectation behind {rule.reason!r} ({rule.expectation} of the column "
+            f"{rule.column}) could not be computed: {outcome.exception_info}."
+        )
+    return [str(row["id"]) for row in outcome.result["unexpected_index_list"]]
+
+
+def _settled(page: str, logo: str) -> str:
+    """A page of Data Docs without what differs from run to run."""
+    seen: dict[str, str] = {}
+    page = _UUID.sub(lambda match: seen.setdefault(match[0], f"element-{len(seen)}"), page)
+    page = _TIME.sub(_MOMENT.strftime("%Y%m%dT%H%M%S.%fZ"), page)
+    return _IMAGES.sub(logo, page)

@@ -1,0 +1,174 @@
+"""Releases: utterances that a person let out of quarantine, kept in `releases.jsonl` for good.
+
+A line a release, appended and never changed: the file is a team's record of who decided what, so it
+belongs into git. A release holds for one utterance id, one reason code and the audio it was given
+for; where the reason rests on the text (`data.reasons`), for that text as well.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from data.reasons import REASONS, reason
+from voiceforge.errors import IntegrityError, UsageError
+from voiceforge.files import storage_errors, write_text
+
+RELEASES = "releases.jsonl"
+_SHA256 = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A line of releases.jsonl.
+
+    Attributes:
+        id: of the utterance.
+        audio_sha256: of the audio that was listened to.
+        text_sha256: of the text, None where the reason does not rest on it.
+        reason: the code that no longer keeps it out.
+        why: in the words of who decided.
+        who: who decided.
+        at: when, ISO 8601 with its offset from UTC.
+    """
+
+    id: str
+    audio_sha256: str
+    text_sha256: str | None
+    reason: str
+    why: str
+    who: str
+    at: str
+
+
+def text_sha256(text: str) -> str:
+    """Hex sha256 of a text's UTF-8 bytes."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def release(
+    folder: Path, *, id: str, audio_sha256: str, text: str, code: str, why: str, who: str,
+    at: datetime.datetime | None = None,
+) -> Release:  # fmt: skip
+    """Let an utterance out of quarantine from the next validation on.
+
+    Args:
+        folder: the corpus's ledger, `Settings.ledgers / NAME`.
+        id, audio_sha256, text: of the utterance, as it is in the corpus.
+        code: the reason to release it from.
+        why, who: neither may be blank.
+        at: when; now by default.
+
+    Raises:
+        UsageError: there is no such reason code, no person may release from it, or `why` or `who`
+            says nothing.
+        IntegrityError: the file as it is cannot be read.
+        StorageError: the disk is full or read-only.
+    """
+    known = reason(code)
+    if not known.releasable:
+        raise UsageError(f"{id} cannot be released from {code!r}. {known.sentence} {known.advice}")
+    for name, value in (("why", why), ("who", who)):
+        if not value.strip():
+            raise UsageError(f"A release needs a {name}: whoever reads it later has only that.")
+    moment = (at or datetime.datetime.now(datetime.UTC)).isoformat(timespec="seconds")
+    added = Release(
+        id=id,
+        audio_sha256=audio_sha256,
+        text_sha256=text_sha256(text) if known.concerns_text else None,
+        reason=code,
+        why=" ".join(why.split()),
+        who=" ".join(who.split()),
+        at=moment,
+    )
+    path = folder / RELEASES
+    read_releases(folder)  # what is damaged must be mended, not written after
+    with storage_errors(path):
+        before = path.read_text() if path.is_file() else ""
+        write_text(path, before + json.dumps(asdict(added), ensure_ascii=False) + "\n")
+    return added
+
+
+def read_releases(folder: Path) -> tuple[Release, ...]:
+    """The releases of a corpus, oldest first; none where there is no file.
+
+    Raises:
+        IntegrityError: a line is not a release; the message names it.
+        StorageError: the file cannot be read.
+    """
+    path = folder / RELEASES
+    if not path.exists():
+        return ()
+    with storage_errors(path):
+        content = path.read_bytes()
+    try:
+        lines = content.decode().split("\n")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise _damaged(path, line, "it is not UTF-8") from error
+    if lines[-1]:
+        raise _damaged(path, len(lines), "it is cut off: no line end follows it")
+    return tuple(_parse(path, number, line) for number, line in enumerate(lines[:-1], 1))
+
+
+def drop_releases(folder: Path, audio: Collection[str]) -> int:
+    """Remove the releases of audio with these sha256, of a speaker who was forgotten; how many.
+
+    Raises:
+        IntegrityError, StorageError: as `read_releases`.
+    """
+    known = read_releases(folder)
+    kept = [one for one in known if one.audio_sha256 not in audio]
+    if len(kept) < len(known):
+        lines = [json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in kept]
+        write_text(folder / RELEASES, "".join(lines))
+    return len(known) - len(kept)
+
+
+def _parse(path: Path, number: int, line: str) -> Release:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise _damaged(path, number, f"it is not JSON ({error})") from error
+    if problem := _problem(row):
+        raise _damaged(path, number, problem)
+    return Release(**row)
+
+
+def _problem(row: Any) -> str:
+    """What is wrong with the content of a line, "" where nothing is."""
+    names = [field.name for field in fields(Release)]
+    if not isinstance(row, dict) or sorted(row) != sorted(names):
+        return f"its keys must be {', '.join(names)}"
+    for name in names:
+        if name == "text_sha256" and row[name] is None:
+            continue
+        if not isinstance(row[name], str) or not row[name].strip():
+            return f"{name} must be a text that says something"
+        if name.endswith("_sha256") and not _is_sha256(row[name]):
+            return f"{name} must be {_SHA256} hexadecimal digits"
+    if row["reason"] not in REASONS or not REASONS[row["reason"]].releasable:
+        return f"no utterance can be released from {row['reason']!r}"
+    if REASONS[row["reason"]].concerns_text and row["text_sha256"] is None:
+        return f"text_sha256 must be given, since {row['reason']!r} rests on the text"
+    try:
+        moment = datetime.datetime.fromisoformat(row["at"])
+    except ValueError:
+        return f"at is {row['at']!r}, no ISO 8601 time"
+    return "" if moment.tzinfo else f"at is {row['at']!r}, without an offset from UTC"
+
+
+def _is_sha256(value: str) -> bool:
+    return len(value) == _SHA256 and set(value) <= set("0123456789abcdef")
+
+
+def _damaged(path: Path, line: int, problem: str) -> IntegrityError:
+    return IntegrityError(
+        f"{path}, line {line} is not a release: {problem}. Mend or remove the line, or restore the "
+        "file from git; without it, released utterances would silently go back into quarantine."
+    )

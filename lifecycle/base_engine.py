@@ -1,0 +1,63 @@
+"""Stage base engine: the base model in the serving precision, padded to the window it knows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data.features import WINDOW_FRAMES
+from lifecycle.artifacts import Artifact
+from lifecycle.base_model import base_model
+from lifecycle.workspace import Workspace
+
+if TYPE_CHECKING:
+    from serving.engines.contracts import EngineSpec
+
+STAGE = "base_engine"
+VERSION = 1
+_FOLDER = "engine"
+
+
+def make_base_engine(workspace: Workspace) -> Artifact:
+    """Build the base model's engine, same precision, padded to the 30 s that it knows."""
+    from serving.engines import ctranslate2
+
+    base = base_model(workspace)
+    spec = engine_spec(workspace, WINDOW_FRAMES)
+
+    def build(folder: Path, _: Path) -> Mapping[str, Any]:
+        engine_folder_in(folder).mkdir()
+        ctranslate2.build(
+            base.path, engine_folder_in(folder), spec, source_sha256=base.sha256,
+            trailing_silence=0.0,
+        )  # fmt: skip
+        return {"kind": spec.kind, "precision": spec.precision}
+
+    return workspace.make(
+        STAGE, VERSION, {"base_model": base.sha256}, dataclasses.asdict(spec), build
+    )
+
+
+def engine_folder(artifact: Artifact) -> Path:
+    """The engine of an engine artifact: what `serving.engines.load_engine` loads."""
+    return engine_folder_in(artifact.path)
+
+
+def engine_folder_in(folder: Path) -> Path:
+    """The engine's place in the folder of an engine artifact."""
+    return folder / _FOLDER
+
+
+def engine_spec(workspace: Workspace, minimum_mel_frames: int) -> EngineSpec:
+    """The domain's engine as params.yaml describes it; see `EngineSpec`."""
+    from serving.engines.contracts import EngineSpec
+
+    params = workspace.domain.engine
+    return EngineSpec(
+        kind=params.kind,
+        precision=params.precision,
+        minimum_mel_frames=minimum_mel_frames,
+        language=workspace.domain.language,
+    )

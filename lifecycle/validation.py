@@ -1,0 +1,189 @@
+"""Stage validation: which of the corpus's utterances may be trained on and measured with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data.releases import RELEASES, Release
+from data.utterance import Utterance
+from lifecycle import base_engine, corpus
+from lifecycle.artifacts import Artifact
+from lifecycle.workspace import Workspace
+from voiceforge.errors import UsageError
+from voiceforge.files import sha256_file
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lifecycle.agreement import Heard
+
+STAGE = "validation"
+VERSION = 1
+TABLE = "utterances.parquet"
+QUARANTINE = "quarantine.parquet"
+AGREEMENT = "agreement.parquet"
+DOCS = "data_docs"
+
+
+def make_validation(workspace: Workspace) -> Artifact:
+    """Judge every utterance of the corpus; what fails goes to quarantine.
+
+    The artifact holds `utterances.parquet` (what may be used), `quarantine.parquet` (all rejects,
+    the corpus's included), `agreement.parquet` (what the base model heard) and `data_docs`.
+
+    Raises:
+        IntegrityError: releases or tables that cannot be read; the message says which line.
+        StageError: people's speech is to be heard, and the base engine has not been built.
+    """
+    from data.releases import read_releases
+
+    source = workspace.current(corpus.STAGE)
+    releases = read_releases(ledger(workspace))
+    domain = workspace.domain
+    params = domain.validation
+    inputs = {corpus.STAGE: source.sha256}
+    parameters: dict[str, Any] = {"validation": params.model_dump(mode="json")}
+    if releases:
+        inputs["releases"] = sha256_file(ledger(workspace) / RELEASES)
+    if params.agreement.enabled:
+        from evaluation.text import normaliser_identity
+        from serving.engines.contracts import DECODING_VERSION
+
+        inputs[base_engine.STAGE] = workspace.current(base_engine.STAGE).sha256
+        inputs["normaliser"] = normaliser_identity(domain.evaluation.normaliser)["sha256"]
+        parameters |= {"decoding": DECODING_VERSION, "language": domain.language}
+
+    def build(folder: Path, _: Path) -> Mapping[str, Any]:
+        return _build(workspace, source.path, folder, releases)
+
+    return workspace.make(STAGE, VERSION, inputs, parameters, build)
+
+
+def ledger(workspace: Workspace) -> Path:
+    """The folder of what a team decided about this corpus."""
+    return workspace.settings.ledgers / workspace.domain.name
+
+
+def docs_page(artifact: Artifact) -> Path:
+    """The first page of a validation's Data Docs."""
+    from data.expectations import INDEX
+
+    return artifact.path / DOCS / INDEX
+
+
+def release_utterance(workspace: Workspace, name: str, code: str, why: str, who: str) -> Release:
+    """Let an utterance of the current validation out of quarantine from the next one on.
+
+    Raises:
+        UsageError: it is not in quarantine for that reason, there is no audio of it, or no one may
+            release from that reason.
+        StageError: the domain has not been validated.
+    """
+    from data.releases import release
+    from data.tables import read_rejects, read_utterances
+
+    rejects = read_rejects(workspace.current(STAGE).path / QUARANTINE)
+    codes = sorted({one.reason for one in rejects if one.id == name})
+    if code not in codes:
+        known = f"It is there for: {', '.join(codes)}." if codes else "It is not there at all."
+        raise UsageError(f"{name} is not in quarantine for {code!r}. {known}")
+    rows = read_utterances(workspace.current(corpus.STAGE).path / TABLE)
+    row = next((one for one in rows if one.id == name), None)
+    if row is None:
+        raise UsageError(
+            f"{name} cannot be released from {code!r}: no audio of it could be decoded, so there "
+            "is nothing to let in. Mend the recording."
+        )
+    return release(
+        ledger(workspace),
+        id=name,
+        audio_sha256=row.audio_sha256,
+        text=row.text,
+        code=code,
+        why=why,
+        who=who,
+    )
+
+
+def _build(
+    workspace: Workspace, source: Path, folder: Path, releases: tuple[Release, ...]
+) -> Mapping[str, Any]:
+    from data.tables import read_columns, read_rejects, write_columns, write_rejects
+    from data.validation import summarise, validate
+    from data.validation_columns import read_frame, unknown_alphabets
+
+    heard: list[Heard] = []
+
+    def hear(people: pd.DataFrame) -> Mapping[str, float]:
+        heard.extend(_hear(workspace, people))
+        return {one.id: one.character_error_rate for one in heard}
+
+    frame = read_frame(source)
+    verdict = validate(
+        frame,
+        workspace.domain.validation,
+        name=workspace.domain.name,
+        releases=releases,
+        hear=hear if workspace.domain.validation.agreement.enabled else None,
+        near_pairs=lambda rows, least: _near_pairs(source, rows, least),
+        docs=folder / DOCS,
+    )
+    table = read_columns(source / TABLE, Utterance)
+    write_columns(folder / TABLE, Utterance, table.filter(verdict.accepted))
+    rejects = [*read_rejects(source / QUARANTINE), *verdict.rejects]
+    write_rejects(folder / QUARANTINE, rejects)
+    _write_heard(folder / AGREEMENT, heard)
+    summary = summarise(frame[verdict.accepted], rejects, verdict.released)
+    return {
+        **summary,
+        "releases_on_file": len(releases),
+        "heard": len(heard),
+        "alphabet_not_checked": unknown_alphabets(frame["language"].unique().tolist()),
+    }
+
+
+def _hear(workspace: Workspace, people: pd.DataFrame) -> list[Heard]:
+    from lifecycle.agreement import Clip, hear
+
+    columns = ("id", "audio", "duration", "text", "audio_sha256")
+    rows = zip(*(people[name].tolist() for name in columns), strict=True)
+    return hear(
+        workspace,
+        [Clip(*row) for row in rows],
+        lambda done, total: workspace.report(STAGE, done, total, "heard by the base model"),
+    )
+
+
+def _near_pairs(source: Path, rows: pd.DataFrame, least: float) -> Iterable[tuple[str, str]]:
+    from data.fingerprint import near_pairs
+    from data.validation_columns import read_fingerprints
+
+    ids = rows["id"].tolist()
+    pairs = near_pairs(read_fingerprints(source, ids), least)
+    return [(ids[one], ids[other]) for one, other, _ in pairs]
+
+
+def _write_heard(path: Path, rows: list[Heard]) -> None:
+    import io
+    from dataclasses import asdict
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from voiceforge.files import write_bytes
+
+    schema = pa.schema(
+        [
+            pa.field("id", pa.string(), nullable=False),
+            pa.field("audio_sha256", pa.string(), nullable=False),
+            pa.field("hypothesis", pa.string(), nullable=False),
+            pa.field("character_error_rate", pa.float64(), nullable=False),
+            pa.field("window", pa.int64(), nullable=False),
+        ]
+    )
+    stream = io.BytesIO()
+    table = pa.Table.from_pylist([asdict(row) for row in rows], schema=schema)
+    pq.write_table(table, stream, compression="zstd")
+    write_bytes(path, stream.getvalue())
