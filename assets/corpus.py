@@ -1,5 +1,6 @@
 """Assets corpus, validation and splits, with the checks that block what follows."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
@@ -99,8 +100,20 @@ def splits(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
             "speakers in more than one split": dg.MetadataValue.json(
                 artifact.summary["shared_speakers"]
             ),
+            **_frozen(artifact.summary),
         },
     )
+
+
+def _frozen(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Metadata about what the splits rest on; splits of older versions had none of it."""
+    shown = {}
+    if ledger := summary.get("ledger"):
+        shown["split ledger"] = ledger["sha256"]
+    if gate := summary.get("gate"):
+        shown["gate set"] = gate["identity"]
+        shown["waiting for the next gate version"] = gate["waiting"]
+    return shown
 
 
 @dg.asset_check(
@@ -109,3 +122,11 @@ def splits(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
 def splits_are_disjoint(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
     """Blocks training when a text or a separable speaker is in two splits, or a split is empty."""
     return judged(context, checks.splits_are_disjoint)
+
+
+@dg.asset_check(
+    asset=splits, blocking=True, partitions_def=domains, description="Test is the frozen gate set."
+)
+def gate_is_sealed(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    """Blocks training when a gate recording is missing, changed or in train or dev."""
+    return judged(context, checks.gate_is_sealed)

@@ -1,48 +1,85 @@
 """Which utterances train, tune and test: no text and no separable speaker is on two sides.
 
-Pure. A split is decided by hashing, never by position, so that a corpus that grows keeps every
-text where it was. A text goes by the sha256 of its key, a speaker by that of their name; where the
-two disagree the utterance is "left-out", since either choice would let something leak.
+Pure. What the split ledger holds stays where it is. What is new is decided by hashing, never by
+position: a text goes by the sha256 of its key, a speaker by that of their name; where the two
+disagree the utterance is "left-out", since either choice would let something leak. A recording that
+was heard before under another text or speaker stays where it was heard, or is left out.
 """
 
 from __future__ import annotations
 
-import hashlib
-import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
+from data.columns import Corpus, column
+from data.ledger import Heard, Ledger, Standing, audio_id, held_out_first, speaker_id, text_id
+from data.speaker_splits import speaker_splits as speaker_splits
+from data.speaker_splits import speaker_standings
+from data.split_hash import hash_split as hash_split
+from data.split_hash import text_key as text_key
+from data.split_summary import HEARD
+from data.split_summary import SplitRow as SplitRow
+from data.split_summary import shared_speakers as shared_speakers
+from data.split_summary import split_rows as split_rows
+from data.split_summary import split_summary as split_summary
 from data.utterance import SPLITS, Split, Utterance
+from voiceforge.errors import UsageError
 from voiceforge.params import SplitParams
-
-_HEARD: tuple[Split, ...] = ("train", "dev", "test")
 
 
 @dataclass(frozen=True, slots=True)
-class SplitRow:
-    """How much of one kind of speech a split holds; `seconds` of audio, `words` of references."""
+class Assignment:
+    """The split of every utterance, in the corpus's order, and the ledger that now holds them."""
 
-    split: Split
-    accent: str
-    is_synthetic: bool
-    utterances: int
-    seconds: float
-    words: int
-    speakers: int
+    splits: list[Split]
+    ledger: Ledger
 
 
-def text_key(text: str) -> str:
-    """What makes two texts the same: letters and digits, case and compatibility forms folded."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    kept = "".join(letter for letter in folded if unicodedata.category(letter)[0] in "LMN")
-    return kept or folded.strip()
+def assign(
+    corpus: Corpus,
+    params: SplitParams,
+    declared: Mapping[str, Split],
+    same: Callable[[str], str] = text_key,
+    ledger: Ledger | None = None,
+) -> Assignment:
+    """Give every utterance its split and enter what is new into the ledger.
 
+    Args:
+        corpus: splits that are already there are ignored.
+        params: shares, seed, and the fewest speakers a source needs to be split by speaker. They
+            decide only about texts and speakers that the ledger does not hold.
+        declared: speakers whose split is fixed beforehand, such as synthetic voices.
+        same: texts for which it gives the same are one text. A new text that is alone with its
+            value is where its `text_key` puts it; of several, the first in order decides.
+        ledger: what earlier corpora settled; None for a corpus that is split for the first time.
 
-def hash_split(key: str, params: SplitParams) -> Split:
-    """The split of a key: its seeded sha256 as a number in 0..1, laid over the shares."""
-    return _split_at(_position(key, params), params)
+    Raises:
+        UsageError: the ledger has another seed, or a declared speaker in another split.
+    """
+    ledger = ledger or Ledger(params.seed)
+    _check_seed(ledger, params)
+    texts, speakers = column(corpus, "text"), column(corpus, "speaker")
+    audio = [audio_id(sha256) for sha256 in column(corpus, "audio_sha256")]
+    standings = speaker_standings(corpus, params, declared, ledger, audio)
+    groups = {text: same(text) for text in dict.fromkeys(texts)}
+    by_text = _text_splits(texts, speakers, audio, groups, standings, params, ledger)
+    cells: list[Split] = []
+    for text, speaker in zip(texts, speakers, strict=True):
+        split, standing = by_text[groups[text]], standings[speaker]
+        cells.append(split if standing in (split, "shared") else "left-out")
+    heard = _audio_splits(audio, cells, ledger)
+    splits: list[Split] = [
+        cell if not key or heard.get(key) == cell else "left-out"
+        for key, cell in zip(audio, cells, strict=True)
+    ]
+    extended = Ledger(
+        ledger.seed,
+        {**ledger.texts, **{text_id(group): split for group, split in by_text.items()}},
+        {**ledger.speakers, **{speaker_id(name): where for name, where in standings.items()}},
+        heard,
+    )
+    return Assignment(splits, extended)
 
 
 def assign_splits(
@@ -50,180 +87,130 @@ def assign_splits(
     params: SplitParams,
     declared: Mapping[str, Split],
     same: Callable[[str], str] = text_key,
+    ledger: Ledger | None = None,
 ) -> list[Utterance]:
-    """Give every utterance its split, in the order given.
-
-    Args:
-        utterances: the corpus; splits that are already there are ignored.
-        params: shares, seed, and the fewest speakers a source needs to be split by speaker.
-        declared: speakers whose split is fixed beforehand, such as synthetic voices.
-        same: texts for which it gives the same are one text. A text that is alone with its value
-            is where its `text_key` puts it; of several, the first in order decides.
-    """
-    by_speaker = speaker_splits(utterances, params, declared)
-    splits_of_text: dict[str, set[Split | None]] = defaultdict(set)
-    keys_of_text: dict[str, set[str]] = defaultdict(set)
-    texts = [same(utterance.text) for utterance in utterances]
-    for text, utterance in zip(texts, utterances, strict=True):
-        splits_of_text[text].add(by_speaker[utterance.speaker])
-        keys_of_text[text].add(text_key(utterance.text))
-    by_text = {
-        text: only
-        if len(splits) == 1 and (only := next(iter(splits)))
-        else hash_split(min(keys_of_text[text]), params)
-        for text, splits in splits_of_text.items()
-    }
-    return [
-        replace(utterance, split=_cell(by_text[text], by_speaker[utterance.speaker]))
-        for text, utterance in zip(texts, utterances, strict=True)
-    ]
-
-
-def speaker_splits(
-    utterances: Iterable[Utterance], params: SplitParams, declared: Mapping[str, Split]
-) -> dict[str, Split | None]:
-    """The split of every speaker; None for a speaker whom all splits share.
-
-    A source with at least `minimum_speakers` speakers (declared ones not counted) is split by
-    speaker. One with fewer shares its speakers among all splits, and only its texts are separate.
-    """
-    speakers_of: dict[str, set[str]] = defaultdict(set)
-    result: dict[str, Split | None] = {}
-    for utterance in utterances:
-        if utterance.speaker in declared:
-            result[utterance.speaker] = declared[utterance.speaker]
-        else:
-            speakers_of[utterance.source].add(utterance.speaker)
-            result[utterance.speaker] = None
-    for speakers in speakers_of.values():
-        if len(speakers) >= params.minimum_speakers:
-            result.update(_separate(speakers, params))
-    return result
+    """The utterances with their splits, in the order given; as `assign`."""
+    splits = assign(utterances, params, declared, same, ledger).splits
+    return [replace(row, split=split) for row, split in zip(utterances, splits, strict=True)]
 
 
 def check_splits(
-    utterances: Sequence[Utterance],
+    corpus: Corpus,
     params: SplitParams | None = None,
     declared: Mapping[str, Split] | None = None,
     same: Callable[[str], str] = text_key,
+    ledger: Ledger | None = None,
 ) -> list[str]:
     """What is wrong with the splits of a corpus, a sentence each; empty when nothing is.
 
-    Texts are always checked, and so are synthetic voices. Whether people should have been kept
-    apart depends on what the splits were made with, so that needs `params` and `declared`; `same`
-    is as in `assign_splits`.
+    Texts and recordings are always checked, and so are synthetic voices unless the ledger says that
+    all splits share them. Whether people should have been kept apart depends on what the splits
+    were made with, so that needs `params`, `declared` and `ledger`; `same` is as in `assign`.
     """
-    splits_of_text: dict[str, set[Split]] = defaultdict(set)
-    splits_of_speaker: dict[str, set[Split]] = defaultdict(set)
-    for utterance in utterances:
-        if utterance.split in _HEARD:
-            splits_of_text[same(utterance.text)].add(utterance.split)
-            splits_of_speaker[utterance.speaker].add(utterance.split)
-        elif utterance.split not in SPLITS:
-            return [f"The utterance {utterance.id} has no split. Run the split stage."]
-    separable = {utterance.speaker for utterance in utterances if utterance.is_synthetic}
+    splits = column(corpus, "split")
+    for name, split in zip(column(corpus, "id"), splits, strict=True):
+        if split not in SPLITS:
+            return [f"The utterance {name} has no split. Run the split stage."]
+    speakers, audio = column(corpus, "speaker"), column(corpus, "audio_sha256")
+    separable = set(dict.fromkeys(zip(speakers, column(corpus, "is_synthetic"), strict=True)))
+    apart = {name for name, is_synthetic in separable if is_synthetic}
     if params is not None:
-        by_speaker = speaker_splits(utterances, params, declared or {})
-        separable |= {name for name, split in by_speaker.items() if split}
+        by_speaker = speaker_splits(corpus, params, declared or {}, ledger)
+        apart |= {name for name, split in by_speaker.items() if split}
+        if ledger is not None:
+            apart -= {name for name, split in by_speaker.items() if not split}
+    texts = [
+        (same(text), split)
+        for text, split in dict.fromkeys(zip(column(corpus, "text"), splits, strict=True))
+    ]
     problems = [
-        f"The text {key!r} is in {' and '.join(sorted(splits))}."
-        for key, splits in sorted(splits_of_text.items())
-        if len(splits) > 1
+        f"The text {key!r} is in {' and '.join(found)}." for key, found in _in_several(texts)
     ]
     problems += [
-        f"The speaker {name} is heard in {' and '.join(sorted(splits))}."
-        for name, splits in sorted(splits_of_speaker.items())
-        if len(splits) > 1 and name in separable
+        f"The speaker {name} is heard in {' and '.join(found)}."
+        for name, found in _in_several(zip(speakers, splits, strict=True))
+        if name in apart
     ]
-    present = {utterance.split for utterance in utterances}
     problems += [
-        f"The {split} split is empty. Give more recordings (of other texts and speakers), a larger "
-        f"share of splits.{split}, or another splits.seed."
-        for split in _HEARD
-        if split not in present
+        f"The recording {sha256[:12]} is in {' and '.join(found)}."
+        for sha256, found in _in_several(zip(audio, splits, strict=True))
+        if sha256
+    ]
+    problems += [
+        f"The {split} split is empty. Give more recordings, of other texts and speakers; those "
+        f"that come follow splits.{split}. Where no model is in use yet, the splits can also be "
+        "drawn anew: delete the split ledger and choose another splits.seed."
+        for split in HEARD
+        if split not in splits
     ]
     return problems
 
 
-def shared_speakers(utterances: Iterable[Utterance]) -> list[str]:
-    """Speakers heard in more than one split, sorted: a report must say that it knows them."""
-    splits_of: dict[str, set[Split]] = defaultdict(set)
-    for utterance in utterances:
-        if utterance.split in _HEARD:
-            splits_of[utterance.speaker].add(utterance.split)
-    return sorted(name for name, splits in splits_of.items() if len(splits) > 1)
+def _in_several(pairs: Iterable[tuple[str, Split]]) -> list[tuple[str, list[Split]]]:
+    """What is in more than one of train, dev and test, and in which, sorted."""
+    first: dict[str, Split] = {}
+    several: dict[str, set[Split]] = defaultdict(set)
+    for key, split in pairs:
+        if split in HEARD and first.setdefault(key, split) != split:
+            several[key] |= {split, first[key]}
+    return [(key, sorted(found)) for key, found in sorted(several.items())]
 
 
-def split_rows(utterances: Iterable[Utterance]) -> list[SplitRow]:
-    """How much each split holds of each accent, people and machines apart."""
-    cells: dict[tuple[int, str, bool], list[Utterance]] = defaultdict(list)
-    order: list[Split] = [*SPLITS, ""]
-    for utterance in utterances:
-        key = (order.index(utterance.split), utterance.accent, utterance.is_synthetic)
-        cells[key].append(utterance)
-    return [
-        SplitRow(
-            split=order[at],
-            accent=accent,
-            is_synthetic=is_synthetic,
-            utterances=len(rows),
-            seconds=round(sum(row.duration for row in rows), 3),
-            words=sum(len(row.text.split()) for row in rows),
-            speakers=len({row.speaker for row in rows}),
+def _check_seed(ledger: Ledger, params: SplitParams) -> None:
+    if ledger.seed != params.seed:
+        raise UsageError(
+            f"splits.seed is {params.seed}, and the split ledger was begun with {ledger.seed}. "
+            f"What the ledger holds does not move, so another seed would change nothing. Set "
+            f"splits.seed to {ledger.seed} again. To draw the splits anew, also delete the ledger: "
+            "models trained so far have then heard what comes to test them."
         )
-        for (at, accent, is_synthetic), rows in sorted(cells.items())
-    ]
 
 
-def split_summary(utterances: Sequence[Utterance]) -> dict[str, Any]:
-    """Plain figures for people: `by_split` rows, how many are `left_out`, `shared_speakers`."""
-    return {
-        "utterances": len(utterances),
-        "left_out": sum(utterance.split == "left-out" for utterance in utterances),
-        "shared_speakers": shared_speakers(utterances),
-        "by_split": [asdict(row) for row in split_rows(utterances)],
+def _text_splits(
+    texts: Sequence[str],
+    speakers: Sequence[str],
+    audio: Sequence[str],
+    groups: Mapping[str, str],
+    standings: Mapping[str, Standing],
+    params: SplitParams,
+    ledger: Ledger,
+) -> dict[str, Heard]:
+    """The split of every text group: the ledger's; else that of its recordings under an older text,
+    of its only speakers, or of its hash."""
+    result = {
+        group: ledger.texts[key]
+        for group in dict.fromkeys(groups.values())
+        if (key := text_id(group)) in ledger.texts
     }
+    heard: dict[str, set[Heard]] = defaultdict(set)
+    standing_of: dict[str, Standing] = {}
+    for text, speaker, key in zip(texts, speakers, audio, strict=True):
+        group = groups[text]
+        if group not in result:
+            standing = standings[speaker]
+            if standing_of.setdefault(group, standing) != standing:
+                standing_of[group] = "shared"
+            if key in ledger.audio:
+                heard[group].add(ledger.audio[key])
+    least: dict[str, str] = {}
+    for text, group in groups.items():
+        if standing_of.get(group) == "shared":
+            key = text_key(text)
+            least[group] = min(least.get(group, key), key)
+    for group, standing in standing_of.items():
+        found = held_out_first(heard[group]) if group in heard else None
+        if found is None:
+            found = hash_split(least[group], params) if standing == "shared" else standing
+        result[group] = found
+    return result
 
 
-def _cell(by_text: Split, by_speaker: Split | None) -> Split:
-    return by_text if by_speaker in (None, by_text) else "left-out"
-
-
-def _position(key: str, params: SplitParams) -> float:
-    digest = hashlib.sha256(f"{params.seed}:{key}".encode()).digest()
-    # 53 bits: what a float holds exactly, so that 1.0 is never reached.
-    return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
-
-
-def _split_at(position: float, params: SplitParams) -> Split:
-    if position < params.train:
-        return "train"
-    # A share of zero must stay empty although 1 - test is not exactly train + dev.
-    if params.dev and (position < params.train + params.dev or not params.test):
-        return "dev"
-    return "test" if params.test else "train"
-
-
-def _separate(speakers: Iterable[str], params: SplitParams) -> dict[str, Split]:
-    """Split a source's speakers by hash; a split that chance left empty gets the nearest speaker.
-
-    With few speakers a small share often gets none: of five, dev at 8% stays empty two times in
-    three, and nothing could be tuned.
-    """
-    positions = {name: _position(f"speaker:{name}", params) for name in sorted(speakers)}
-    result = {name: _split_at(position, params) for name, position in positions.items()}
-    bounds: list[tuple[Split, float, float]] = [
-        ("train", 0.0, params.train),
-        ("dev", params.train, params.train + params.dev),
-        ("test", params.train + params.dev, 1.0),
-    ]
-    shares = {"train": params.train, "dev": params.dev, "test": params.test}
-    for split, low, high in bounds:
-        if not shares[split] or split in result.values():
-            continue
-        held = list(result.values())
-        spare = [name for name in result if held.count(result[name]) > 1]
-        if spare:
-            distances = {name: max(low - positions[name], positions[name] - high) for name in spare}
-            result[min(distances, key=distances.__getitem__)] = split
+def _audio_splits(audio: Sequence[str], cells: Sequence[Split], ledger: Ledger) -> dict[str, Heard]:
+    """Where every recording may be heard; the same one under two texts is held out first."""
+    result = dict(ledger.audio)
+    for key, cell in zip(audio, cells, strict=True):
+        if key and cell in HEARD and key not in ledger.audio:
+            found = result.setdefault(key, cell)  # type: ignore[arg-type]
+            if found != cell:
+                result[key] = held_out_first((found, cell)) or found  # type: ignore[arg-type]
     return result

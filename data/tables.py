@@ -1,13 +1,18 @@
-"""The tables of a corpus as typed Parquet, a dataclass a row. Equal rows, equal bytes."""
+"""The tables of a corpus as typed Parquet, a dataclass a row. Equal rows, equal bytes.
+
+Rows are for stages that look at each utterance; what only asks a few columns of very many rows
+(splits, comparisons) takes the Arrow table as it is, a fifth of the memory.
+"""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
+from data.columns import ArrowTable, arrow_values
 from data.measurement import Measurement
 from data.sources.base import Reject
 from data.utterance import Utterance
@@ -36,6 +41,26 @@ def read_utterances(path: Path) -> list[Utterance]:
         IntegrityError: it is not a table of utterances.
     """
     return _read(path, Utterance)
+
+
+def utterance_table(rows: Iterable[Utterance]) -> ArrowTable:
+    """Utterances as an Arrow table, in the order given."""
+    return _table(Utterance, rows)
+
+
+def utterances_of(table: ArrowTable) -> list[Utterance]:
+    """The rows of an Arrow table of utterances."""
+    return _rows(Utterance, table)
+
+
+def read_utterance_table(path: Path) -> ArrowTable:
+    """Read a table of utterances without making rows of it; raises as `read_utterances`."""
+    return read_columns(path, Utterance)
+
+
+def write_utterance_table(path: Path, table: ArrowTable) -> None:
+    """Write an Arrow table of utterances, the bytes that `write_utterances` gives its rows."""
+    write_columns(path, Utterance, table)
 
 
 def load_corpus(path: Path) -> list[Utterance]:
@@ -68,7 +93,7 @@ def read_measurements(path: Path) -> list[Measurement]:
     return _read(path, Measurement)
 
 
-def read_columns(path: Path, kind: type[_Row]) -> Any:
+def read_columns(path: Path, kind: type[_Row]) -> ArrowTable:
     """A table of that dataclass as a `pyarrow.Table`, for work on a million rows; raises as
     `read_utterances`."""
     import pyarrow as pa
@@ -89,7 +114,7 @@ def read_columns(path: Path, kind: type[_Row]) -> Any:
     )
 
 
-def write_columns(path: Path, kind: type[_Row], table: Any) -> None:
+def write_columns(path: Path, kind: type[_Row], table: ArrowTable) -> None:
     """Write a `pyarrow.Table` with the columns of that dataclass; as `write_utterances`."""
     import pyarrow.parquet as pq
 
@@ -110,13 +135,24 @@ def _schema(kind: type[_Row]) -> Any:
     )
 
 
-def _write(path: Path, kind: type[_Row], rows: Iterable[_Row]) -> None:
+def _table(kind: type[_Row], rows: Iterable[_Row]) -> ArrowTable:
     import pyarrow as pa
 
-    write_columns(
-        path, kind, pa.Table.from_pylist([asdict(row) for row in rows], schema=_schema(kind))
-    )
+    listed = rows if isinstance(rows, Sequence) else list(rows)
+    schema = _schema(kind)
+    columns = [
+        pa.array(list(map(attrgetter(field.name), listed)), type=field.type) for field in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _rows(kind: type[_Row], table: ArrowTable) -> list[_Row]:
+    return list(map(kind, *(arrow_values(column) for column in table.columns)))
+
+
+def _write(path: Path, kind: type[_Row], rows: Iterable[_Row]) -> None:
+    write_columns(path, kind, _table(kind, rows))
 
 
 def _read(path: Path, kind: type[_Row]) -> list[_Row]:
-    return [kind(**row) for row in read_columns(path, kind).to_pylist()]
+    return _rows(kind, read_columns(path, kind))

@@ -19,6 +19,8 @@ import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
 
+from evaluation.quick import QuickBasic, QuickEnglish
+
 NORMALISERS = ("whisper-english", "whisper-basic", "raw")
 
 # whisper_normalizer adds these to OpenAI's rules; "cause" -> "because" would change real words.
@@ -72,17 +74,9 @@ def _normalised(text: str, name: str, language: str) -> str:
 @lru_cache
 def _normaliser(name: str, letters: bool) -> Callable[[str], str]:
     if name == "whisper-english":
-        from whisper_normalizer.english import EnglishTextNormalizer
-
-        english = EnglishTextNormalizer()
-        for pattern in _NOT_OPENAI:
-            english.replacers.pop(pattern, None)
-        return lambda text: str(english(text))
+        return QuickEnglish(_NOT_OPENAI)
     if name == "whisper-basic":
-        from whisper_normalizer.basic import BasicTextNormalizer
-
-        basic = BasicTextNormalizer(remove_diacritics=False, split_letters=letters)
-        return lambda text: str(basic(text))
+        return QuickBasic(letters)
     return lambda text: unicodedata.normalize("NFC", text)
 
 

@@ -116,6 +116,11 @@ class ArtifactStore:
             found = self._build(question, build, path)
         return self.keep(pointer or question.stage, found)
 
+    def holds(self, question: Question) -> bool:
+        """Whether `make` would find an artifact; its files are not looked at."""
+        path = self.folder(question.domain, question.stage) / question.key / MANIFEST
+        return path.is_file()
+
     def keep(self, name: str, artifact: Artifact) -> Artifact:
         """Make an artifact that exists the one that `current` finds under `name`."""
         pointer = self._pointer(artifact.domain, name)

@@ -11,6 +11,7 @@ from lifecycle import (
     checks,
     corpus,
     engine,
+    gate,
     model_version,
     predictions,
     reports,
@@ -207,7 +208,7 @@ def _checks(workspace: Workspace) -> list[Gate]:
 
     corpus_check = checks.few_quarantined(workspace)
     agrees, sentence = engine.engine_verdict(workspace, workspace.current(engine.STAGE))
-    problems = splits.split_problems(workspace)
+    problems = [*splits.split_problems(workspace), *gate.sealing_problems(workspace)]
     shared = workspace.current(splits.STAGE).summary.get("shared_speakers", [])
     known = f" Tested voices that also train: {', '.join(shared)}." if shared else ""
     return [
@@ -238,12 +239,21 @@ def _base_reference(workspace: Workspace) -> ModelReference:
 
 
 def _test_set(workspace: Workspace) -> str:
-    """Hash of what is held out, which new training data leaves as it is."""
-    rows = predictions.test_utterances(workspace)
-    return sha256_json(sorted([row.id, row.text, row.audio_sha256] for row in rows))
+    """What is held out, which new training data leaves as it is: the gate set, or a hash."""
+    from data.gate import held_out_sha256
+
+    frozen = workspace.current(splits.STAGE).summary.get("gate")
+    return (
+        str(frozen["identity"]) if frozen else held_out_sha256(splits.read_split_table(workspace))
+    )
 
 
 def _uses(workspace: Workspace, test_set: str) -> int:
-    """Certificates decided on this test set, the one at hand included."""
+    """Certificates decided on this test set, the one at hand included.
+
+    Freezing does not make it a fresh one: those decided on it before count on.
+    """
+    frozen = workspace.current(splits.STAGE).summary.get("gate", {})
+    names = {test_set, frozen.get("test_set") or test_set}
     history = workspace.store.history(workspace.domain.name, STAGE)
-    return 1 + sum(1 for item in history if item.summary.get("test_set") == test_set)
+    return 1 + sum(1 for item in history if item.summary.get("test_set") in names)

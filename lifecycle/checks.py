@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lifecycle import adapter, engine, merged_model, predictions, splits, validation
+from lifecycle import adapter, engine, gate, merged_model, predictions, splits, validation
 from lifecycle.workspace import Workspace
 from voiceforge.errors import StageError
 
@@ -49,6 +49,25 @@ def splits_are_disjoint(workspace: Workspace) -> Check:
     problems = splits.split_problems(workspace)
     sentence = " ".join(problems[:5]) or "No text is in two splits."
     return Check(not problems, sentence, {"problems": len(problems)})
+
+
+def gate_is_sealed(workspace: Workspace) -> Check:
+    """The test split is the frozen gate set, and nothing of any version is in train or dev."""
+    problems = gate.sealing_problems(workspace)
+    frozen = workspace.current(splits.STAGE).summary.get("gate")
+    sound = "No gate set is frozen yet."
+    if frozen:
+        sound = (
+            f"Test is gate-{frozen['version']} ({frozen['members']} utterances; "
+            f"{frozen['waiting']} wait for the next version), and nothing of it trains."
+        )
+    return Check(not problems, " ".join(problems[:5]) or sound, {"problems": len(problems)})
+
+
+GATE_ADVICE = (
+    "Put back what is missing or was changed (a source, or a release from quarantine) and take out "
+    "what leaks, or freeze a new version of the gate set with a reason."
+)
 
 
 def loss_fell(workspace: Workspace) -> Check:

@@ -168,6 +168,20 @@ def existing_registry(workspace: Workspace) -> Registry | None:
     return model_version.open_registry(workspace)
 
 
+def gates_with(workspace: Workspace, speaker: str) -> dict[str, str]:
+    """Gate sets that hold a speaker: identity -> the newest version, which replaces it.
+
+    The newest itself, where it holds them, is replaced by "".
+    """
+    from data.ledger import speaker_id
+    from lifecycle.splits import read_gates
+
+    gates, who = read_gates(workspace), speaker_id(speaker)
+    holding = [gate for gate in gates if any(member.speaker == who for member in gate.members)]
+    newest = "" if not gates or gates[-1] in holding else f"gate-{gates[-1].version}"
+    return {gate.identity: newest for gate in holding}
+
+
 def files_that_name(workspace: Workspace, speaker: str) -> Iterator[Path]:
     """Files of a domain, its logs and its databases in which a speaker's id stands as a word.
 

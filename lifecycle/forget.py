@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import shutil
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,18 +20,18 @@ from lifecycle.findings import (
     Findings,
     existing_registry,
     files_that_name,
+    gates_with,
     look,
     open_stores_of,
 )
 from lifecycle.traces import Traces, keep_sides, redact
 from lifecycle.workspace import Workspace, domain_lock
-from voiceforge.errors import IntegrityError, StorageError
+from voiceforge.errors import IntegrityError, StorageError, UsageError
 from voiceforge.files import (
     read_json,
     remove_leftovers,
     remove_leftovers_of,
     storage_errors,
-    write_json,
 )
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 STEPS = (
     "tombstone", "findings", "corpus", "caches", "version", "objects", "artifacts",
-    "registry", "finished",
+    "gate set", "marks", "finished",
 )  # fmt: skip
 """In order; `forget` names each before it begins."""
 
@@ -67,6 +67,7 @@ class Forgetting:
 @dataclass
 class _Log:
     done: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
@@ -107,9 +108,9 @@ def forget(
         sounds = {row.audio_sha256 for row in findings.rows} | findings.holdings.audio_sha256
         add_findings(ledgers, speaker, audio=sounds, versions=findings.holdings.versions)
         forgotten = read_forgotten(ledgers)
-        report = report_file(workspace, forgotten, speaker)
+        report = marks.report_file(workspace, forgotten, speaker)
         traces = findings.traces.merged(read_json(report)["traces"] if report.is_file() else {})
-        _write_report(report, forgotten, speaker, traces)
+        marks.write_report(report, forgotten, speaker, traces)
 
         before("corpus")
         _leave_corpus(workspace, forgotten, findings, log)
@@ -120,7 +121,9 @@ def forget(
         _purge(workspace, speaker, forgotten, before, log)
         before("artifacts")
         _remove_artifacts(workspace, forgotten, traces, log)
-        before("registry")
+        before("gate set")
+        _new_gate(workspace, speaker, by, log)
+        before("marks")
         _mark(workspace, forgotten, speaker, traces, log)
         before("finished")
         if not log.problems:
@@ -130,15 +133,9 @@ def forget(
         traces,
         report,
         tuple(log.done),
-        tuple(_kept(workspace, speaker, findings, traces)),
+        (*_kept(workspace, speaker, findings, traces), *log.notes),
         tuple(log.problems),
     )
-
-
-def report_file(workspace: Workspace, forgotten: Forgotten, speaker: str) -> Path:
-    """Where the report on a speaker lies: its name is a part of their hash."""
-    folder = workspace.settings.ledgers / workspace.domain.name
-    return folder / f"forgotten-{forgotten.speaker_hash(speaker)[:12]}.json"
 
 
 def _leave_corpus(
@@ -232,39 +229,49 @@ def _remove_artifacts(
             _delete(path)
 
 
+def _new_gate(workspace: Workspace, speaker: str, by: str, log: _Log) -> None:
+    """A version of the frozen gate set without the speaker, where one has them."""
+    from lifecycle.gate import drop_from_gate
+
+    reason = "A speaker of it asked to be forgotten."
+    try:
+        gate = drop_from_gate(workspace, [speaker], by=by, reason=reason)
+    except UsageError as error:
+        log.notes.append(f"The gate set still names them, by hashes: {error}")
+    else:
+        if gate is not None:
+            log.done.append(
+                f"froze gate-{gate.version} without them: {len(gate.members)} recordings. Older "
+                "versions stay with ids and hashes, since what they hold must not train"
+            )
+
+
 def _mark(
     workspace: Workspace, forgotten: Forgotten, speaker: str, traces: Traces, log: _Log
 ) -> None:
+    """Tags on model versions, `marks.json` beside certificates."""
     registry, name = existing_registry(workspace), workspace.domain.name
-    report = report_file(workspace, forgotten, speaker).stem
+    report, stone = (
+        marks.report_file(workspace, forgotten, speaker).stem,
+        forgotten.tombstone(speaker),
+    )
+    tags = {(version, marks.TRAINED_TAG) for version in traces.versions}
+    gates = gates_with(workspace, speaker)
+    for decided in workspace.store.history(name, certificate.STAGE):
+        test_set = str(decided.summary.get("test_set", ""))
+        if test_set in gates or traces.certificates.get(decided.key) == "tested":
+            at, gate = stone.at if stone else "", gates.get(test_set, "")
+            marks.mark_certificate(decided.path, report, at=at, gate=gate)
+            tags.add((str(decided.summary["version"]), marks.TESTED_TAG))
+            log.done.append(f"marked {decided.path}: its held-out set had their recordings")
     if registry is not None:
         present = {entry.version for entry in registry.versions(name)}
-        for version in sorted(present & set(traces.versions), key=int):
-            marks.mark_version(registry, name, version, report)
-        redacted = redact(registry, name, speaker)
-        if redacted:
+        for version, tag in sorted(tags):
+            if version in present:
+                marks.mark_version(registry, name, version, report, tag)
+                log.done.append(f"tagged model version {version} {tag}")
+        if redacted := redact(registry, name, speaker):
             log.done.append(f"took their words out of {redacted} reports in the registry")
-    stone = forgotten.tombstone(speaker)
-    for key, how in traces.certificates.items():
-        folder = workspace.store.folder(name, certificate.STAGE) / key
-        if how == "tested" and (folder / MANIFEST).is_file():
-            marks.mark_certificate(folder, report, at=stone.at if stone else "")
-            log.done.append(f"marked {folder}: its held-out set had their recordings")
-
-
-def _write_report(path: Path, forgotten: Forgotten, speaker: str, traces: Traces) -> None:
-    stone = forgotten.tombstone(speaker)
-    write_json(
-        path,
-        {
-            "speaker": forgotten.speaker_hash(speaker),
-            "at": stone.at if stone else "",
-            "why": stone.why if stone else "",
-            "recordings": len(stone.audio) if stone else 0,
-            "corpus_versions": list(stone.versions) if stone else [],
-            "traces": asdict(traces),
-        },
-    )
 
 
 def _kept(workspace: Workspace, speaker: str, findings: Findings, traces: Traces) -> Iterator[str]:

@@ -34,6 +34,7 @@ GROUPS: Mapping[str, tuple[Callable[[Workspace], object], ...]] = {
     "adapter": (
         make_splits,
         required(checks.splits_are_disjoint, "Training would leak or have nothing to learn from."),
+        required(checks.gate_is_sealed, checks.GATE_ADVICE),
         make_adapter,
         required(checks.loss_fell, "Try a smaller training.learning_rate or more steps."),
     ),

@@ -34,6 +34,11 @@ class Workspace:
         """The domain's corpus folder, tracked by DVC."""
         return self.settings.corpora / self.domain.name
 
+    @property
+    def ledgers(self) -> Path:
+        """The domain's split ledger, gate sets and what else git should keep."""
+        return self.settings.ledgers / self.domain.name
+
     def current(self, stage: str) -> Artifact:
         return self.store.current(self.domain.name, stage)
 
@@ -51,12 +56,18 @@ class Workspace:
         """See `ArtifactStore.make`."""
         name = pointer or stage
         self.report(name, 0, 0)
-        question = Question(self.domain.name, stage, version, inputs, parameters)
+        question = self.question(stage, version, inputs, parameters)
         artifact = self.store.make(question, build, at=at, pointer=pointer)
         state: State = "unchanged" if artifact.reused else "made"
         seconds = {"seconds": artifact.seconds}
         publish(Progress(self.domain.name, name, 1, 1, "", seconds, state))
         return artifact
+
+    def question(
+        self, stage: str, version: int, inputs: Mapping[str, str], parameters: Mapping[str, Any]
+    ) -> Question:
+        """What `make` would ask the store."""
+        return Question(self.domain.name, stage, version, inputs, parameters)
 
     def keep(self, stage: str, artifact: Artifact) -> Artifact:
         """Go on with an artifact that exists."""

@@ -24,19 +24,28 @@ TRICKY = (
     "because kinda dunno colour Mr. Dr uh mm [noise] (laughs) £5 double seven 1,000 2nd first "
     "minus point two per cent o'clock naïve café don't gonna -- ... ? O ones sixes"
 )
+LETTERS = [
+    *"abmhuo'.,%$£€¢()[]<>012 \t½é①²٣ſßœ\u0301İΣﬁ-",
+    "and a half",
+    "..and a half",
+    " 'd been",
+]
 SENTENCES = st.lists(st.sampled_from(TRICKY.split()), max_size=8).map(" ".join)
+
+
+JUMBLES = st.lists(st.sampled_from([*TRICKY.split(), *LETTERS]), max_size=12).map("".join)
 
 
 def squeezed(text: str) -> str:
     return " ".join(text.split())
 
 
-@given(SENTENCES | st.text(max_size=40))
+@given(SENTENCES | JUMBLES | st.text(max_size=40))
 def test_english_equals_openais(text: str) -> None:
     assert normalise(text, "whisper-english", "en") == squeezed(ENGLISH(text))
 
 
-@given(SENTENCES | st.text(max_size=40), st.sampled_from(["it", "es", "ru", "ja", "th"]))
+@given(SENTENCES | JUMBLES | st.text(max_size=40), st.sampled_from(["it", "es", "ru", "ja", "th"]))
 def test_basic_equals_openais(text: str, language: str) -> None:
     theirs = BasicTextNormalizer(remove_diacritics=False, split_letters=language in ("ja", "th"))
     assert normalise(text, "whisper-basic", language) == squeezed(theirs(text))

@@ -19,8 +19,13 @@ import soundfile
 
 from cli.corpus import checkout
 from cli.forget import forget_speaker
+from cli.status import show_status
 from data.forgotten import read_forgotten
+from data.gate import new_gate
+from data.gate_files import read_gates, write_gate
+from data.releases import read_releases, release
 from data.remotes import RemoteSettings
+from data.split_hash import text_key
 from data.tables import QUARANTINE, load_corpus, read_rejects, write_utterances
 from data.utterance import Utterance
 from data.versions import checkout_version
@@ -30,7 +35,7 @@ from lifecycle.artifacts import Artifact
 from lifecycle.corpus import corpus_version, make_corpus
 from lifecycle.findings import look
 from lifecycle.forget import STEPS, Forgetting, forget
-from lifecycle.marks import TRAINED_TAG, certificate_marks
+from lifecycle.marks import TESTED_TAG, TRAINED_TAG, certificate_marks
 from lifecycle.traces import Traces
 from lifecycle.workspace import Workspace, open_workspace
 from serving.engines.contracts import EngineDescription
@@ -92,7 +97,7 @@ class Calls:
 
         return self.workspace.make(stage, 0, inputs, {}, build)
 
-    def train(self, test: str, name: str = "model") -> tuple[Artifact, str]:
+    def train(self, test: str, name: str = "model", test_set: str = "none") -> tuple[Artifact, str]:
         """Splits with this speaker held out, and what is made from them; splits and version."""
         rows = [
             replace(row, split="test" if row.speaker == test else "train")
@@ -120,6 +125,7 @@ class Calls:
             "accuracy_report",
             {"predictions": heard.sha256},
             lambda out: write_json(out / "report.json", {"worst": worst, "losses": []}),
+            {"slices": [{"word_error_rate": 0.1, "low": 0.0, "high": 0.2, "words": 9}]},
         )
 
         def engine(out: Path) -> None:
@@ -145,6 +151,7 @@ class Calls:
             {
                 "version": version,
                 "splits": split.sha256,
+                "test_set": test_set,
                 "verdict": "promote",
                 "created_at": "2026-01-05T03:00:00+00:00",
             },
@@ -391,6 +398,71 @@ def test_models_that_learned_from_the_speaker_are_named_and_marked(
     assert again.traces.versions == {second: "yes"}
     reports = f"{again.report.stem}"
     assert calls.registry.version(DOMAIN, second).tags[TRAINED_TAG] == reports
+
+
+def test_a_frozen_gate_set_gets_a_version_without_them_and_its_certificates_marks(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held = [row for row in rows_of(calls) if row.speaker in (ID, "recordings:Bo")]
+    gate = new_gate(
+        [replace(row, split="test") for row in held],
+        name=DOMAIN,
+        same=text_key,
+        previous=None,
+        frozen_at="2026-01-05T03:00:00+00:00",
+        frozen_by="tests",
+        reason="first",
+    )
+    write_gate(calls.ledgers, gate)
+    _, version = calls.train(test="recordings:Cleo", test_set=gate.identity)
+    calls.registry.set_alias(DOMAIN, CHAMPION, version)
+    certificate = calls.workspace.current("certificate")
+    files = sha256_folder(certificate.path)
+
+    done = calls.forget()
+
+    first, second = read_gates(calls.ledgers)
+    assert first == gate and {member.id for member in second.members} == {
+        row.id for row in held if row.speaker != ID
+    }
+    (mark,) = certificate_marks(certificate.path)
+    assert (mark["gate"], mark["report"]) == ("gate-2", done.report.stem)
+    changed = sha256_folder(certificate.path)
+    assert {name: changed[name] for name in files} == files  # it is never written in itself
+    assert calls.registry.version(DOMAIN, version).tags[TESTED_TAG] == done.report.stem
+    monkeypatch.setenv("VOICEFORGE_PROJECT", str(calls.settings.project))
+    show_status(as_json=True)
+    (row,) = json.loads(capsys.readouterr().out)
+    assert len(row["marks"]) == 2 and "gate-2 replaces" in row["marks"][0]
+    assert "champion learned from a speaker who was forgotten" in row["marks"][1]
+    show_status(as_json=False)
+    assert "gate-2 replaces its gate set" in capsys.readouterr().err
+    # Asked again, nothing is marked or frozen twice.
+    calls.forget()
+    assert len(read_gates(calls.ledgers)) == 2 and len(certificate_marks(certificate.path)) == 1
+
+
+def test_what_the_base_model_heard_and_releases_go_too(calls: Calls) -> None:
+    theirs, other = rows_of(calls)[0], rows_of(calls)[1]
+    heard = calls.settings.cache / "heard" / "engine-1.jsonl"
+    lines = [
+        json.dumps({"audio": row.audio_sha256, "window": 3000, "text": row.text})
+        for row in (theirs, other)
+    ]
+    write_text(heard, "".join(f"{line}\n" for line in lines))
+    for row in (theirs, other):
+        release(
+            calls.ledgers,
+            id=row.id,
+            audio_sha256=row.audio_sha256,
+            text=row.text,
+            code="clipped",
+            why="heard it",
+            who="tests",
+        )
+    calls.forget()
+    assert json.loads(heard.read_text())["audio"] == other.audio_sha256
+    assert [one.id for one in read_releases(calls.ledgers)] == [other.id]
 
 
 def test_the_command_prints_and_a_dry_run_changes_nothing(
