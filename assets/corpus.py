@@ -30,6 +30,7 @@ def corpus(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
             "not decoded": summary["quarantined"],
             "by accent": table(summary["by_accent"]),
             "DVC version": version["md5"],
+            "DVC remote": version.get("remote") or "not pushed",
         },
     )
 

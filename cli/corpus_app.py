@@ -186,3 +186,17 @@ def preview(
     from cli.preview import preview_corpus
 
     preview_corpus(name, clips=clips, out=out, effects=effect or [], seed=seed)
+
+
+@corpus_app.command("forget")
+def forget(
+    name: Name,
+    speaker: Annotated[str, typer.Option(help="The speaker's exact id, as `corpus show` has it.")],
+    why: Annotated[str, typer.Option(help="The reason, kept in the ledger.")] = "asked to be",
+    by: By = None,
+    dry_run: Annotated[bool, typer.Option(help="Only say what would be removed.")] = False,
+) -> None:
+    """Remove a speaker from a corpus, its old versions, its caches and its future, for good."""
+    from cli.forget import forget_speaker
+
+    forget_speaker(name, speaker, why=why, by=by, dry_run=dry_run)

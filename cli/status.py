@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
-from cli.console import show_table
+from cli.console import say, show_table
 from voiceforge.params import load_params
 from voiceforge.settings import PARAMS_FILE, Settings, load_settings
 
@@ -33,10 +33,13 @@ def show_status(*, as_json: bool) -> None:
             _age(row["decided_at"]),
         )
     show_table(table)
+    for row in rows:
+        for mark in row["marks"]:
+            say(f"{row['domain']}: {mark}")
 
 
 def _row(settings: Settings, domain: str) -> dict[str, Any]:
-    from lifecycle import certificate, reports
+    from lifecycle import certificate, marks, reports
     from lifecycle.artifacts import ArtifactStore
     from serving.registry import CHAMPION, Registry
 
@@ -48,12 +51,17 @@ def _row(settings: Settings, domain: str) -> dict[str, Any]:
         "decided_at": None,
         "base": None,
         "fine_tuned": None,
+        "marks": [],
     }
     if store.has_current(domain, certificate.STAGE):
-        decided = store.current(domain, certificate.STAGE).summary
+        artifact = store.current(domain, certificate.STAGE)
+        decided = artifact.summary
         row |= {"verdict": decided["verdict"], "decided_at": decided["created_at"]}
         registry = Registry(settings.mlflow_uri, settings.mlflow_artifacts)
-        row["champion"] = registry.get_alias(domain, CHAMPION)
+        known = registry.versions(domain)
+        champion = next((one for one in known if CHAMPION in one.aliases), None)
+        row["champion"] = champion.version if champion else None
+        row["marks"] = marks.sentences(artifact.path, champion)
     if store.has_current(domain, reports.ACCURACY):
         overall = store.current(domain, reports.ACCURACY).summary["slices"][0]
         keys = {"value": "word_error_rate", "low": "low", "high": "high", "words": "words"}

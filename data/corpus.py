@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from data.audio_cache import FOLDER, WHERE, AudioCache, Kept, Result, Unusable
+from data.forgotten import NOBODY, Forgotten, reject
 from data.rendering import render_all
 from data.sources import open_sources
 from data.sources.base import FileAudio, Reach, Recording, Reject
@@ -87,6 +88,7 @@ def build_corpus(
     offline: bool,
     timeout: float,
     workers: int,
+    forgotten: Forgotten = NOBODY,
     audio_cache: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> CorpusSummary:
@@ -101,6 +103,7 @@ def build_corpus(
         project: where relative paths of params.yaml start.
         cache, offline, timeout: as in `data.fetch.fetch`.
         workers: processes that decode.
+        forgotten: speakers whose recordings are rejected.
         audio_cache: folder of the `AudioCache`, by default the one in `cache`.
         progress: called with recordings done and recordings in all.
 
@@ -110,15 +113,18 @@ def build_corpus(
         StorageError: the disk is full or read-only, or gives other bytes than were written.
         StageError: no recording could be used.
     """
-    recordings, rejects, skipped = _plan(domain, project, Reach(cache, offline, timeout))
+    recordings, rejects, skipped = _plan(domain, project, Reach(cache, offline, timeout), forgotten)
     with AudioCache(audio_cache or cache / FOLDER) as kept, storage_errors(out):
         results = _results(recordings, kept, out, workers, progress or (lambda done, total: None))
+        gone = _leave_out(results, kept, out, forgotten)
     rows, measurements = [], []
     for recording, result in zip(recordings, results, strict=True):
         if isinstance(result, Unusable):
             detail = result.detail.replace(WHERE, recording.where)
             known = recording.id, recording.source, recording.where
             rejects.append(Reject(*known, result.reason, detail))
+        elif result.sha256 in gone:
+            rejects.append(reject(recording.id, recording.source))
         else:
             rows.append(_utterance(recording, domain.name, result))
             measurements.append(replace(result.measurement, id=recording.id))
@@ -127,7 +133,7 @@ def build_corpus(
     write_utterances(out / UTTERANCES, rows)
     write_measurements(out / MEASUREMENTS, measurements)
     write_rejects(out / QUARANTINE, rejects)
-    summary = _summary(rows, rejects, skipped)
+    summary = summarise(rows, rejects, skipped)
     write_json(out / "summary.json", summary.as_dict())
     return summary
 
@@ -171,8 +177,21 @@ def _enter(result: Result, kept: AudioCache, out: Path) -> bool:
     return isinstance(result, Unusable) or kept.link(result.sha256, out / _audio(result.sha256))
 
 
+def _leave_out(
+    results: Sequence[Result], kept: AudioCache, out: Path, forgotten: Forgotten
+) -> set[str]:
+    """Delete the audio of forgotten speakers that came under another name; what it was."""
+    heard = {result.sha256 for result in results if isinstance(result, Kept)}
+    gone = {sha256 for sha256 in heard if forgotten.holds_audio(sha256)}
+    for sha256 in gone:
+        (out / _audio(sha256)).unlink(missing_ok=True)
+    if gone:
+        kept.drop(gone)
+    return gone
+
+
 def _plan(
-    domain: DomainParams, project: Path, reach: Reach
+    domain: DomainParams, project: Path, reach: Reach, forgotten: Forgotten
 ) -> tuple[list[Recording], list[Reject], Counter[str]]:
     """Recordings sorted by id, each id once; the first source that names an id keeps it."""
     planned: dict[str, Recording] = {}
@@ -182,7 +201,9 @@ def _plan(
         plan = source.plan(reach)
         rejects += plan.rejects
         skipped.update(plan.skipped)
-        for recording in plan.recordings:
+        recordings, gone = forgotten.divide(plan.recordings)
+        rejects += gone
+        for recording in recordings:
             if kept := planned.get(recording.id):
                 detail = f"{kept.where} of {kept.source} has this id already."
                 rejects.append(
@@ -245,9 +266,10 @@ def _utterance(recording: Recording, domain: str, finished: Kept) -> Utterance:
     )
 
 
-def _summary(
-    rows: Sequence[Utterance], rejects: Sequence[Reject], skipped: Counter[str]
+def summarise(
+    rows: Sequence[Utterance], rejects: Sequence[Reject], skipped: Mapping[str, int]
 ) -> CorpusSummary:
+    """The figures of a corpus's tables; `skipped` is as in `CorpusSummary`."""
     by_accent = [asdict(row) for row in split_rows(rows)]
     for row in by_accent:
         del row["split"]

@@ -84,6 +84,13 @@ _ALL = (
         "two rows with the id `a-1`",
     ),
     Reason(
+        "forgotten",
+        ("source", "decoding"),
+        "Its speaker asked to be forgotten.",
+        "Delete it from the source, too; data/ledgers says when and why it was asked for.",
+        "any recording of a speaker after `voiceforge corpus forget`",
+    ),
+    Reason(
         "uncertain-text",
         ("source",),
         "It cannot be told from the transcript what is spoken.",

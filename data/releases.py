@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,20 @@ def read_releases(folder: Path) -> tuple[Release, ...]:
     if lines[-1]:
         raise _damaged(path, len(lines), "it is cut off: no line end follows it")
     return tuple(_parse(path, number, line) for number, line in enumerate(lines[:-1], 1))
+
+
+def drop_releases(folder: Path, audio: Collection[str]) -> int:
+    """Remove the releases of audio with these sha256, of a speaker who was forgotten; how many.
+
+    Raises:
+        IntegrityError, StorageError: as `read_releases`.
+    """
+    known = read_releases(folder)
+    kept = [one for one in known if one.audio_sha256 not in audio]
+    if len(kept) < len(known):
+        lines = [json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in kept]
+        write_text(folder / RELEASES, "".join(lines))
+    return len(known) - len(kept)
 
 
 def _parse(path: Path, number: int, line: str) -> Release:

@@ -58,6 +58,11 @@ def read_utterance_table(path: Path) -> ArrowTable:
     return read_columns(path, Utterance)
 
 
+def utterance_table_from(content: bytes, name: str) -> ArrowTable:
+    """The same from the bytes of such a file; `name` is what messages call it."""
+    return _checked(io.BytesIO(content), name, Utterance)
+
+
 def write_utterance_table(path: Path, table: ArrowTable) -> None:
     """Write an Arrow table of utterances, the bytes that `write_utterances` gives its rows."""
     write_columns(path, Utterance, table)
@@ -95,20 +100,24 @@ def read_measurements(path: Path) -> list[Measurement]:
 
 def read_columns(path: Path, kind: type[_Row]) -> ArrowTable:
     """A table of that dataclass without making rows of it; raises as `read_utterances`."""
+    if not path.is_file():
+        raise StorageError(f"{path} is missing. Run the stage that makes it again.")
+    return _checked(path, str(path), kind)
+
+
+def _checked(source: Path | io.BytesIO, name: str, kind: type[_Row]) -> ArrowTable:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if not path.is_file():
-        raise StorageError(f"{path} is missing. Run the stage that makes it again.")
     problem = "its columns are others"
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(source)
         if table.schema.equals(_schema(kind)):
             return table
     except pa.ArrowInvalid as error:
         problem = str(error)
     raise IntegrityError(
-        f"{path} is not a table of {kind.__name__.lower()}s ({problem}). Delete it and run the "
+        f"{name} is not a table of {kind.__name__.lower()}s ({problem}). Delete it and run the "
         "stage that makes it again."
     )
 

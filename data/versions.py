@@ -10,21 +10,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from data.remotes import RemoteSettings, open_remote, remote_errors, remote_url
+from data.repository import dvc_errors, open_repository, pointer_of
 from voiceforge.errors import IntegrityError, SourceError, StorageError, UsageError
-from voiceforge.files import new_folder, storage_errors, write_text
+from voiceforge.files import new_folder, write_text
 
-REMOTE = "voiceforge"
-"""Our remote's name; a project whose `.dvc/config` names another default remote keeps that."""
+_KEPT = (
+    "Nothing is lost: the corpus and its version are kept on this machine, and the next run pushes "
+    "what is missing."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,36 +36,48 @@ class CorpusVersion:
         md5: DVC's hash of the folder, ending in ".dir".
         files: how many.
         bytes: their sizes added up.
+        remote: address of the remote that has it, "" where none does.
     """
 
     md5: str
     files: int
     bytes: int
+    remote: str = field(default="", compare=False)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def add_version(project: Path, corpus: Path, remote: Path | None) -> CorpusVersion:
+def add_version(project: Path, corpus: Path, remote: RemoteSettings | None) -> CorpusVersion:
     """Record a corpus folder as it is now and push it.
+
+    What cannot be pushed is recorded all the same; adding it again pushes it.
 
     Args:
         project: folder that holds, or will hold, `.dvc`.
         corpus: folder inside the project.
-        remote: folder to push to where the project names no remote of its own; None for none.
+        remote: where to push to when the project names no remote of its own; None for none.
 
     Raises:
-        StorageError: the disk is full or read-only, or the remote cannot be reached.
+        StorageError: the disk is full or read-only, or the remote cannot be used.
     """
-    with _repo(project, remote) as repo, _dvc_errors(f"recording {corpus.name}", corpus):
-        version = _add(repo, corpus)
-        if repo.config["core"].get("remote"):
-            repo.push(targets=[str(_pointer(corpus))])
-    return version
+    with open_repository(project, remote) as repo:
+        with dvc_errors(f"recording {corpus.name}", corpus):
+            version = _add(repo, corpus)
+        if open_remote(repo, remote, comfort=_KEPT) is None:
+            return version
+        url = remote_url(repo)
+        with dvc_errors(f"pushing {corpus.name}", corpus), remote_errors(url, _KEPT):
+            repo.push(targets=[str(pointer_of(corpus))])
+    return replace(version, remote=url)
 
 
 def checkout_version(
-    project: Path, name: str, md5: str, remote: Path | None = None
+    project: Path,
+    name: str,
+    md5: str,
+    remote: RemoteSettings | None = None,
+    check: Callable[[Path], None] = lambda _: None,
 ) -> CorpusVersion:
     """Restore a recorded version of `data/corpora/NAME`, from the cache or else the remote.
 
@@ -74,23 +87,35 @@ def checkout_version(
         project, remote: as in `add_version`.
         name: the corpus.
         md5: as `add_version` returned it, with or without ".dir".
+        check: is given the restored folder before it takes its place, and may refuse by raising.
 
     Raises:
         UsageError: `md5` is not one.
         SourceError: neither cache nor remote hold that version.
         IntegrityError: they hold something else under its name.
-        StorageError: the disk is full or read-only.
+        StorageError: the disk is full or read-only, or the remote is needed and cannot be used.
     """
-    digest = f"{md5.removesuffix('.dir')}.dir"
-    if len(digest) != 36 or not set(md5.removesuffix(".dir")) <= set("0123456789abcdef"):
-        raise UsageError(f"{md5!r} is not a version of a corpus: 32 hexadecimal digits are.")
+    digest = full_md5(md5)
     corpus = project / "data" / "corpora" / name
-    with _repo(project, remote) as repo:
+    with open_repository(project, remote) as repo:
         with new_folder(corpus) as folder:
-            _restore(repo, folder, digest, name)
-        with _dvc_errors(f"recording {name}", corpus):
+            _restore(repo, folder, digest, name, remote)
+            check(folder)
+        with dvc_errors(f"recording {name}", corpus):
             version = _add(repo, corpus)
     return version
+
+
+def full_md5(md5: str) -> str:
+    """A version with its ".dir".
+
+    Raises:
+        UsageError: it is not a version.
+    """
+    digits = md5.removesuffix(".dir")
+    if len(digits) != 32 or not set(digits) <= set("0123456789abcdef"):
+        raise UsageError(f"{md5!r} is not a version of a corpus: 32 hexadecimal digits are.")
+    return f"{digits}.dir"
 
 
 def _add(repo: Any, corpus: Path) -> CorpusVersion:
@@ -98,33 +123,60 @@ def _add(repo: Any, corpus: Path) -> CorpusVersion:
     return CorpusVersion(out.hash_info.value, out.meta.nfiles, out.meta.size)
 
 
-def _restore(repo: Any, folder: Path, digest: str, name: str) -> None:
-    """Fill a folder with a version by way of a passing .dvc file of its own."""
-    from dvc.exceptions import CheckoutError, DvcException
+def _restore(
+    repo: Any, folder: Path, digest: str, name: str, remote: RemoteSettings | None
+) -> None:
+    """Fill a folder with a version by way of a passing .dvc file of its own.
 
-    pointer = _pointer(folder)
+    The remote is asked for what the cache lacks only.
+    """
+    pointer = pointer_of(folder)
     outs = [{"md5": digest, "hash": "md5", "path": folder.name}]
     write_text(pointer, yaml.safe_dump({"outs": outs}))
     places = f"DVC's cache ({repo.cache.local.path})"
-    if where := repo.config["core"].get("remote"):
-        places += f" or the remote {repo.config['remote'][where]['url']}"
-    missing = (
-        f"Version {digest} of {name} is not in {places}. Check the hash; versions are recorded in "
-        "MLflow and in the history of the corpus's .dvc file."
-    )
     try:
-        if where:
-            repo.fetch(targets=[str(pointer)])
-        repo.checkout(targets=[str(pointer)], force=True)
-    except CheckoutError as error:
-        raise SourceError(missing) from error
-    except DvcException as error:
-        raise SourceError(f"{missing} ({error})") from error
+        problem = _from_cache(repo, folder, pointer)
+        if problem and (url := remote_url(repo)):
+            if open_remote(repo, remote) is not None:
+                places += f" or the remote {url}"
+                problem = _fetch(repo, pointer) or _from_cache(repo, folder, pointer)
+            else:
+                places += f", and VOICEFORGE_OFFLINE forbids to ask the remote {url}"
     finally:
         pointer.unlink(missing_ok=True)
-    if not any(folder.iterdir()):
-        raise SourceError(missing)
+    if problem:
+        raise SourceError(
+            f"Version {digest} of {name} is not in {places}. Check the hash; versions are recorded "
+            f"in MLflow and in the history of the corpus's .dvc file. ({problem})"
+        )
     _verify(repo, folder, digest, name)
+
+
+def _from_cache(repo: Any, folder: Path, pointer: Path) -> str:
+    """Check out what the cache holds; returns what was wrong, "" when all is there."""
+    from dvc.exceptions import CheckoutError, DvcException
+
+    try:
+        repo.checkout(targets=[str(pointer)], force=True)
+    except CheckoutError:
+        return "Files are missing."
+    except DvcException as error:
+        return f"{error}."
+    return "" if any(folder.iterdir()) else "It has no files."
+
+
+def _fetch(repo: Any, pointer: Path) -> str:
+    """Bring a version from the remote to the cache; returns what was wrong."""
+    from dvc.exceptions import DvcException
+
+    try:
+        with remote_errors(remote_url(repo)):
+            repo.fetch(targets=[str(pointer)])
+    except StorageError as error:
+        if isinstance(error.__cause__, DvcException):
+            return str(error)
+        raise
+    return ""
 
 
 def _verify(repo: Any, folder: Path, digest: str, name: str) -> None:
@@ -149,65 +201,3 @@ def _verify(repo: Any, folder: Path, digest: str, name: str) -> None:
 
 def _md5(content: bytes) -> str:
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
-
-
-def _pointer(corpus: Path) -> Path:
-    return corpus.with_name(f"{corpus.name}.dvc")
-
-
-@contextmanager
-def _repo(project: Path, remote: Path | None) -> Iterator[Any]:
-    """The project's DVC repository, made where there is none, with a remote if it can have one."""
-    os.environ["DVC_NO_ANALYTICS"] = "1"
-    from dvc.repo import Repo
-
-    logging.getLogger("dvc").setLevel(logging.ERROR)  # it talks to users of its own command
-
-    has_git = any((folder / ".git").exists() for folder in (project, *project.parents))
-    with _dvc_errors("opening DVC's repository", project):
-        if not (project / ".dvc").is_dir():
-            in_subfolder = has_git and not (project / ".git").exists()
-            Repo.init(str(project), no_scm=not has_git, subdir=in_subfolder).close()
-        overlay = {
-            "core": {"no_scm": not has_git, "analytics": False, "autostage": False},
-            # Folder and cache share their files; hard links first, since DVC tries the others by
-            # copying. It makes the files read-only.
-            "cache": {"type": ["hardlink", "reflink", "copy"]},
-        }
-        repo = Repo(str(project), config=overlay, _wait_for_lock=True)
-    try:
-        repo.scm_context.quiet = True  # no advice on `git add`
-        if remote is not None:
-            _name_remote(repo, remote)
-        yield repo
-    finally:
-        repo.close()
-
-
-def _name_remote(repo: Any, remote: Path) -> None:
-    """Give the repository a default remote in `.dvc/config.local`, unless it has one of its own."""
-    default = repo.config["core"].get("remote")
-    if default not in (None, REMOTE):
-        return
-    url = repo.config["remote"].get(REMOTE, {}).get("url", "")
-    if default == REMOTE and Path(url) == remote:
-        return
-    with storage_errors(remote), repo.config.edit("local") as local:
-        remote.mkdir(parents=True, exist_ok=True)
-        local.setdefault("core", {})["remote"] = REMOTE
-        local.setdefault("remote", {})[REMOTE] = {"url": str(remote)}
-
-
-@contextmanager
-def _dvc_errors(what: str, where: Path) -> Iterator[None]:
-    """DVC's own errors and the disk's, as errors that a person is meant to read."""
-    from dvc.exceptions import DvcException
-    from dvc.scm import SCMError
-
-    try:
-        with storage_errors(where):
-            yield
-    except (DvcException, SCMError) as error:
-        raise StorageError(
-            f"DVC failed in {what}: {error}. Look at .dvc/config and the remote it names."
-        ) from error

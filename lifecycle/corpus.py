@@ -4,24 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import filelock
 
 from lifecycle.artifacts import Artifact
 from lifecycle.workspace import Workspace
-from voiceforge.files import new_folder, read_json, write_json
+from voiceforge.files import new_folder, read_json, sha256_json, write_json
+from voiceforge.settings import Settings
+
+if TYPE_CHECKING:
+    from data.forgotten import Forgotten
+    from data.remotes import RemoteSettings
 
 STAGE = "corpus"
 VERSION = 1
+_FORGOTTEN = "forgotten"
 
 
 def make_corpus(workspace: Workspace) -> Artifact:
     """Build the corpus at `data/corpora/DOMAIN` unless its sources are those it was built from."""
     from data.corpus import build_corpus, source_fingerprint
+    from data.forgotten import read_forgotten
 
     settings, domain = workspace.settings, workspace.domain
-    fingerprint = source_fingerprint(domain, project=settings.project)
+    forgotten = read_forgotten(settings.ledgers / domain.name)
+    inputs = {"sources": source_fingerprint(domain, project=settings.project)}
 
     def build(folder: Path, _: Path) -> Mapping[str, Any]:
         summary = build_corpus(
@@ -32,6 +40,7 @@ def make_corpus(workspace: Workspace) -> Artifact:
             offline=settings.offline,
             timeout=settings.source_timeout,
             workers=settings.threads,
+            forgotten=forgotten,
             progress=lambda done, total: workspace.report(STAGE, done, total, "recordings"),
         )
         return summary.as_dict()
@@ -39,33 +48,45 @@ def make_corpus(workspace: Workspace) -> Artifact:
     return workspace.make(
         STAGE,
         VERSION,
-        {"sources": fingerprint},
+        with_forgotten(inputs, forgotten),
         {"sources": [source.model_dump(mode="json") for source in domain.sources]},
         build,
         at=workspace.corpus,
     )
 
 
+def with_forgotten(inputs: Mapping[str, str], forgotten: Forgotten) -> dict[str, str]:
+    """Inputs of a corpus that keeps these speakers out; as they are where nobody was forgotten."""
+    others = {name: value for name, value in inputs.items() if name != _FORGOTTEN}
+    return {**others, _FORGOTTEN: forgotten.identity} if forgotten.identity else others
+
+
 def version_corpus(workspace: Workspace, corpus: Artifact) -> Mapping[str, Any]:
     """Add the corpus to DVC and push it to the remote; returns the recorded version.
 
-    The small `.dvc` file is left for the user to commit.
+    What was pushed before is not pushed again unless the remote is another now. The small `.dvc`
+    file is left for the user to commit.
     """
+    from data.repository import pointer_of
     from data.versions import add_version
 
+    settings = workspace.settings
     record = workspace.store.folder(workspace.domain.name, STAGE) / "versions" / corpus.sha256
-    pointer = workspace.corpus.with_name(workspace.corpus.name + ".dvc")
+    pointer = pointer_of(workspace.corpus)
     if (record / "version.json").is_file() and pointer.is_file():
         version: Mapping[str, Any] = read_json(record / "version.json")
-        if str(version["md5"]) in pointer.read_text():
+        pushed = version.get("pushed_by") in (None, _remotes(settings))
+        if pushed and str(version["md5"]) in pointer.read_text():
             return version
     workspace.report(STAGE, 0, 0, "adding to DVC and pushing")
     # DVC refuses a second process in the same repository: domains take turns.
-    with filelock.FileLock(workspace.settings.locks / "dvc.lock"):
-        added = add_version(
-            workspace.settings.project, workspace.corpus, workspace.settings.home / "dvc-remote"
-        )
-    version = added.as_dict()
+    with filelock.FileLock(settings.locks / "dvc.lock"):
+        added = add_version(settings.project, workspace.corpus, remote_settings(settings))
+    version = {
+        **added.as_dict(),
+        "remote": _from_home(settings, added.remote),
+        "pushed_by": _remotes(settings) if added.remote else "",
+    }
     with new_folder(record) as folder:
         write_json(folder / "version.json", version)
     return version
@@ -74,3 +95,33 @@ def version_corpus(workspace: Workspace, corpus: Artifact) -> Mapping[str, Any]:
 def corpus_version(workspace: Workspace) -> Mapping[str, Any]:
     """The DVC version of the current corpus."""
     return version_corpus(workspace, workspace.current(STAGE))
+
+
+def remote_settings(settings: Settings) -> RemoteSettings:
+    """What the machine says of DVC's remote."""
+    from data.remotes import RemoteSettings
+
+    return RemoteSettings(settings.remote, settings.offline, settings.source_timeout)
+
+
+def pushed_to(settings: Settings) -> list[str]:
+    """Addresses that versions of any corpus were pushed to, also before the remote changed."""
+    records = settings.artifacts.glob(f"*/{STAGE}/versions/*/version.json")
+    known = {str(read_json(record).get("remote", "")) for record in records} - {""}
+    urls = {url if "://" in url else str(settings.home / url) for url in known}
+    own = str(settings.home / "dvc-remote")
+    return sorted(urls | {own} if Path(own).is_dir() else urls)
+
+
+def _from_home(settings: Settings, remote: str) -> str:
+    """A folder below VOICEFORGE_HOME as a path from there: that folder may be moved or copied."""
+    path = Path(remote)
+    if "://" in remote or not path.is_relative_to(settings.home):
+        return remote
+    return path.relative_to(settings.home).as_posix()
+
+
+def _remotes(settings: Settings) -> str:
+    """Changes when versions come to be pushed elsewhere."""
+    config = settings.project / ".dvc" / "config"
+    return sha256_json([settings.remote, config.read_text() if config.is_file() else ""])

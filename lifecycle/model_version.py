@@ -117,6 +117,7 @@ def _record(workspace: Workspace) -> RunRecord:
         tags={
             "base_model_sha256": base_model(workspace).sha256,
             "corpus_md5": str(corpus["md5"]),
+            "corpus_sha256": workspace.current("corpus").sha256,
             "splits_sha256": workspace.current("splits").sha256,
             "adapter_sha256": trained.sha256,
             "merged_sha256": str(workspace.current(merged_model.STAGE).summary["tensors_sha256"]),

@@ -28,9 +28,8 @@ def write_results(workspace: Workspace, group: str) -> None:
 def _corpus(workspace: Workspace, folder: Path) -> None:
     made = workspace.current(corpus.STAGE)
     version = corpus.corpus_version(workspace)
-    write_json(
-        folder / "corpus.json", {"sha256": made.sha256, "dvc": dict(version), **made.summary}
-    )
+    known = {key: version[key] for key in ("md5", "files", "bytes")}
+    write_json(folder / "corpus.json", {"sha256": made.sha256, "dvc": known, **made.summary})
     judged = workspace.current(validation.STAGE)
     write_json(folder / "validation.json", {"sha256": judged.sha256, **judged.summary})
 

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.s3 import s3, s3_endpoint
+
+__all__ = ["s3", "s3_endpoint"]
+
 os.environ.update(
     DAGSTER_DISABLE_TELEMETRY="1",
     MLFLOW_DISABLE_TELEMETRY="true",

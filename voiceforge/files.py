@@ -87,6 +87,15 @@ def read_json(path: Path) -> Any:
         ) from error
 
 
+def link_file(source: Path, target: Path) -> None:
+    """A second name for a file, or a copy where the disk has no hard links across these folders."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 @contextlib.contextmanager
 def new_folder(final: Path) -> Iterator[Path]:
     """Yield an empty folder that takes the name `final` when the block ends well.

@@ -6,6 +6,7 @@ Domains are described in params.yaml (`voiceforge.params`); this module is only 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 from voiceforge.errors import UsageError
 
 PARAMS_FILE = "params.yaml"
+_S3_ADDRESS = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\s?#]*)?"
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Settings:
         threads: CPU threads for training and inference.
         offline: never open a network connection; only the local cache is a source.
         source_timeout: seconds after which a source that does not answer counts as unreachable.
+        given_remote: where corpus versions are pushed, as `VOICEFORGE_REMOTE` says; empty: `remote`
+            is a folder below `home`.
     """
 
     project: Path
@@ -32,6 +36,7 @@ class Settings:
     threads: int
     offline: bool
     source_timeout: float
+    given_remote: str = ""
 
     @property
     def cache(self) -> Path:
@@ -41,6 +46,11 @@ class Settings:
     @property
     def artifacts(self) -> Path:
         return self.home / "artifacts"
+
+    @property
+    def remote(self) -> str:
+        """DVC's remote where the project's `.dvc/config` names none: a folder or an S3 address."""
+        return self.given_remote or str(self.home / "dvc-remote")
 
     @property
     def corpora(self) -> Path:
@@ -85,6 +95,8 @@ _KNOWN = {
     "VOICEFORGE_THREADS": "CPU threads, a whole number from 1 (default: this process's CPUs)",
     "VOICEFORGE_OFFLINE": "1 to open no network connection, 0 otherwise (default: 0)",
     "VOICEFORGE_SOURCE_TIMEOUT": "seconds to wait for a silent source, above 0 (default: 10)",
+    "VOICEFORGE_REMOTE": "folder or s3://BUCKET/PREFIX that corpus versions are pushed to, unless "
+    "the project's .dvc/config names a remote (default: dvc-remote in VOICEFORGE_HOME)",
     # Read by the service itself (serving.service), since a Bento runs without a project.
     "VOICEFORGE_MODEL": "engine folder or model to serve (default: the champion of the domain)",
     "VOICEFORGE_DOMAIN": "domain that the service serves (default: the only one with a champion)",
@@ -111,6 +123,7 @@ def load_settings(environ: Mapping[str, str] | None = None, start: Path | None =
         threads=int(_number(environ, "VOICEFORGE_THREADS", cpus, 1, whole=True)),
         offline=_flag(environ, "VOICEFORGE_OFFLINE"),
         source_timeout=_number(environ, "VOICEFORGE_SOURCE_TIMEOUT", 10.0, 0.001),
+        given_remote=_remote(environ, project),
     )
 
 
@@ -127,6 +140,22 @@ def _project(environ: Mapping[str, str], start: Path) -> Path:
         f"No {PARAMS_FILE} in {start} or any folder above it. Run the command inside a VoiceForge "
         "project, or set VOICEFORGE_PROJECT to one."
     )
+
+
+def _remote(environ: Mapping[str, str], project: Path) -> str:
+    """An S3 address as it is, a folder as an absolute path that starts at the project."""
+    text = environ.get("VOICEFORGE_REMOTE", "")
+    if not text or re.fullmatch(_S3_ADDRESS, text):
+        return text.rstrip("/")
+    if "://" in text:
+        raise UsageError(
+            f"VOICEFORGE_REMOTE is {text!r}. It must be: {_KNOWN['VOICEFORGE_REMOTE']}. Remotes of "
+            "other kinds are named in .dvc/config (`dvc remote add --default NAME URL`)."
+        )
+    folder = (project / Path(text).expanduser()).resolve()
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"VOICEFORGE_REMOTE is {text!r}, which is not a folder.")
+    return str(folder)
 
 
 def _number(

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from data.versions import REMOTE, CorpusVersion, add_version, checkout_version
+from data.remotes import REMOTE, RemoteSettings
+from data.versions import CorpusVersion, add_version, checkout_version
 from voiceforge.errors import IntegrityError, SourceError, UsageError
 from voiceforge.files import new_folder, sha256_folder
 
@@ -23,6 +24,10 @@ def project(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return folder
 
 
+def folder(path: Path) -> RemoteSettings:
+    return RemoteSettings(str(path))
+
+
 def write(project: Path, **files: str) -> Path:
     """A corpus folder, replaced whole as the lifecycle does."""
     corpus = project / "data" / "corpora" / "calls"
@@ -34,7 +39,7 @@ def write(project: Path, **files: str) -> Path:
 
 
 def test_versions_come_and_go(project: Path, tmp_path: Path) -> None:
-    remote = tmp_path / "remote"
+    remote = RemoteSettings(str(tmp_path / "remote"))
     corpus = write(project, a="one", b="two")
     first = add_version(project, corpus, remote)
     assert first.md5.endswith(".dir") and (first.files, first.bytes) == (2, 6)
@@ -61,22 +66,22 @@ def test_versions_come_and_go(project: Path, tmp_path: Path) -> None:
 
 def test_a_rebuilt_corpus_leaves_recorded_versions_alone(project: Path, tmp_path: Path) -> None:
     corpus = write(project, a="one")
-    version = add_version(project, corpus, tmp_path / "remote")
+    version = add_version(project, corpus, folder(tmp_path / "remote"))
     write(project, a="two")
-    add_version(project, corpus, tmp_path / "remote")
+    add_version(project, corpus, folder(tmp_path / "remote"))
     checkout_version(project, "calls", version.md5)
     assert (corpus / "audio" / "a").read_text() == "one"
 
 
 def test_what_is_nowhere_leaves_the_corpus_as_it_was(project: Path, tmp_path: Path) -> None:
     corpus = write(project, a="one")
-    version = add_version(project, corpus, tmp_path / "remote")
+    version = add_version(project, corpus, folder(tmp_path / "remote"))
     before = sha256_folder(project / "data")
     with pytest.raises(SourceError, match=r"0000\.dir of calls is not in"):
-        checkout_version(project, "calls", "0" * 32, tmp_path / "remote")
+        checkout_version(project, "calls", "0" * 32, folder(tmp_path / "remote"))
     for bad in ("", "latest", version.md5[:10], "../" + version.md5):
         with pytest.raises(UsageError, match="not a version"):
-            checkout_version(project, "calls", bad, tmp_path / "remote")
+            checkout_version(project, "calls", bad, folder(tmp_path / "remote"))
     assert sha256_folder(project / "data") == before
 
 
@@ -109,7 +114,7 @@ def test_a_damaged_cache_is_not_restored(project: Path) -> None:
 
 def test_git_sees_the_pointer_and_not_the_audio(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
-    add_version(tmp_path, write(tmp_path, a="one"), tmp_path / "var")
+    add_version(tmp_path, write(tmp_path, a="one"), folder(tmp_path / "var"))
     listed = subprocess.run(
         ["git", "ls-files", "--others", "--exclude-standard", "data", ".dvc"],
         cwd=tmp_path,
@@ -130,7 +135,7 @@ def test_a_projects_own_remote_is_kept(project: Path, tmp_path: Path) -> None:
         if "[core]" not in config.read_text()
         else f"[core]\n    no_scm = True\n    remote = own\n['remote \"own\"']\n    url = {own}\n"
     )
-    add_version(project, corpus, tmp_path / "home")
+    add_version(project, corpus, folder(tmp_path / "home"))
     assert own.is_dir() and not (tmp_path / "home").exists()
 
 
@@ -138,7 +143,7 @@ def test_another_home_moves_our_remote(project: Path, tmp_path: Path) -> None:
     corpus = write(project, a="one")
     versions: list[CorpusVersion] = []
     for home in ("first", "second"):
-        versions.append(add_version(project, corpus, tmp_path / home))
+        versions.append(add_version(project, corpus, folder(tmp_path / home)))
         assert any((tmp_path / home).rglob("*.dir"))
         assert str(tmp_path / home) in (project / ".dvc" / "config.local").read_text()
     assert versions[0] == versions[1]

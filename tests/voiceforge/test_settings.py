@@ -45,9 +45,22 @@ def test_variables_say_otherwise(here: Path, tmp_path_factory: pytest.TempPathFa
 
 
 def test_an_empty_variable_is_the_default(here: Path) -> None:
-    names = ("PROJECT", "HOME", "THREADS", "OFFLINE", "SOURCE_TIMEOUT")
+    names = ("PROJECT", "HOME", "THREADS", "OFFLINE", "SOURCE_TIMEOUT", "REMOTE")
     environ = {f"VOICEFORGE_{name}": "" for name in names}
     assert load_settings(environ, here) == load_settings({}, here)
+
+
+def test_a_remote_is_a_folder_or_an_s3_address(here: Path) -> None:
+    def remote(text: str) -> str:
+        return load_settings({"VOICEFORGE_REMOTE": text} if text else {}, here).remote
+
+    assert remote("") == str(here / "var" / "dvc-remote")
+    assert remote("shared/dvc") == str(here / "shared" / "dvc")
+    assert remote("/srv/dvc/") == "/srv/dvc"
+    assert remote("s3://speech/team/") == "s3://speech/team"
+    assert remote("s3://speech") == "s3://speech"
+    with pytest.raises(UsageError, match="which is not a folder"):
+        remote("params.yaml")
 
 
 def test_an_unknown_variable_is_refused(here: Path) -> None:
@@ -65,6 +78,10 @@ def test_an_unknown_variable_is_refused(here: Path) -> None:
         ("SOURCE_TIMEOUT", "0"),
         ("SOURCE_TIMEOUT", "nan"),
         ("SOURCE_TIMEOUT", "-1"),
+        ("REMOTE", "gs://bucket/x"),
+        ("REMOTE", "s3://"),
+        ("REMOTE", "s3://Not_A_Bucket/x"),
+        ("REMOTE", "s3://bucket/x?versionId=1"),
     ],
 )
 def test_a_bad_value_is_named(here: Path, key: str, value: str) -> None:

@@ -1,0 +1,99 @@
+"""`voiceforge corpus forget`: a speaker leaves a corpus for good."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from voiceforge.errors import StorageError
+
+if TYPE_CHECKING:
+    from lifecycle.findings import Findings
+    from lifecycle.traces import Traces
+
+
+def forget_speaker(name: str, speaker: str, *, why: str, by: str | None, dry_run: bool) -> None:
+    """Forget a speaker and print what was removed, what stays, and which models learned from them.
+
+    Raises:
+        UsageError: no such domain or speaker.
+        StorageError: a remote could not be reached, so that the same command has to run again.
+    """
+    from lifecycle.findings import look
+    from lifecycle.forget import forget
+    from lifecycle.workspace import open_workspace
+
+    workspace, console = open_workspace(name), Console(soft_wrap=True, highlight=False)
+    if dry_run:
+        findings = look(workspace, speaker)
+        _found(console, findings)
+        _lines(console, "Artifacts that would be deleted", findings.traces.remove)
+        _models(console, findings.traces)
+        _files(console, findings)
+        _lines(console, "To be known", [*findings.notes, *findings.problems])
+        console.print("Nothing was changed.")
+        return
+    outcome = forget(workspace, speaker, by=by or getpass.getuser(), why=why)
+    _found(console, outcome.findings)
+    _lines(console, "Done", outcome.done)
+    _models(console, outcome.traces)
+    _lines(console, "Kept", outcome.kept)
+    _files(console, outcome.findings)
+    console.print(
+        f"Commit {workspace.settings.ledgers / name} and data/corpora/{name}.dvc: the ledger keeps "
+        f"the speaker out of every later build, here and wherever it is pulled. "
+        f"{outcome.report.name} says without names which models learned from them."
+    )
+    if outcome.problems:
+        raise StorageError(
+            "The speaker is not forgotten everywhere yet. Run the same command again when this is "
+            f"mended: {' '.join(outcome.problems)}"
+        )
+
+
+def _found(console: Console, findings: Findings) -> None:
+    seconds = sum(row.duration for row in findings.rows)
+    held = findings.holdings
+    console.print(
+        f"Found {len(findings.rows)} utterances ({seconds / 60:.1f} min) in the corpus, "
+        f"{len(findings.recordings)} recordings in its sources, {len(held.versions)} versions in "
+        f"DVC with {len(held.audio)} audio files of the speaker."
+    )
+
+
+def _models(console: Console, traces: Traces) -> None:
+    if not (traces.adapters or traces.versions or traces.certificates):
+        console.print("No model learned from the speaker.")
+        return
+    table = Table(title="Learned from the speaker", title_justify="left")
+    for column in ("what", "which", "learned"):
+        table.add_column(column)
+    for key, how in traces.adapters.items():
+        table.add_row("adapter", key, how)
+    for version, how in traces.versions.items():
+        champion = ", champion" if version in traces.champions else ""
+        table.add_row("model version", f"{version}{champion}", how)
+    for key, what in traces.certificates.items():
+        said = {"tested": "no: tested on them", "model": "its model did"}[what]
+        table.add_row("certificate", key, said)
+    console.print(table)
+
+
+def _files(console: Console, findings: Findings) -> None:
+    _lines(
+        console,
+        "Your own files, which are not ours to delete",
+        [str(path) for path in findings.files],
+    )
+
+
+def _lines(console: Console, title: str, lines: Iterable[str]) -> None:
+    lines = list(lines)
+    if lines:
+        console.print(f"{title}:")
+        for line in lines:
+            console.print(f"  {line}", markup=False)

@@ -1,0 +1,216 @@
+"""Where a speaker is: the corpus, its sources, DVC's cache and remotes, artifacts and models."""
+
+from __future__ import annotations
+
+import difflib
+import mmap
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import filelock
+
+from lifecycle import corpus, model_version
+from lifecycle.traces import Traces, find_traces
+from lifecycle.workspace import Workspace
+from voiceforge.errors import IntegrityError, UsageError, VoiceForgeError
+
+if TYPE_CHECKING:
+    from data.purge import Holdings, Store
+    from data.sources.base import Recording
+    from data.utterance import Utterance
+    from serving.registry import Registry
+
+_LARGEST = 1 << 30
+"""Bytes; larger files than this are weights."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything that holds a speaker, as it was found.
+
+    Attributes:
+        rows: utterances of the corpus as it lies.
+        recordings: what sources hold of the speaker: id -> source.
+        files: the user's own files among them, which are not ours to delete.
+        holdings: objects in DVC's cache and remotes.
+        traces: artifacts and models.
+        notes: what a person should know, a sentence each.
+        problems: remotes that could not be asked, a sentence each.
+    """
+
+    rows: tuple[Utterance, ...]
+    recordings: Mapping[str, str]
+    files: tuple[Path, ...]
+    holdings: Holdings
+    traces: Traces
+    notes: tuple[str, ...]
+    problems: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        held = self.holdings.versions or self.holdings.audio
+        return bool(self.rows or self.recordings or held or self.traces)
+
+
+def look(workspace: Workspace, speaker: str) -> Findings:
+    """Find what holds a speaker, and change nothing.
+
+    Raises:
+        UsageError: nobody of that id was ever there; similar ids are named.
+    """
+    findings = _find(workspace, speaker)
+    _check_known(workspace, speaker, findings)
+    return findings
+
+
+def _find(workspace: Workspace, speaker: str) -> Findings:
+    from data.forgetting import forgotten_rows
+    from data.forgotten import read_forgotten
+    from data.purge import find_holdings
+    from data.sources.base import FileAudio
+
+    name = workspace.domain.name
+    forgotten = read_forgotten(workspace.settings.ledgers / name)
+    rows = _corpus_rows(workspace)
+    with open_stores_of(workspace) as (stores, problems):
+        holdings = find_holdings(stores, name, speaker, forgotten)
+    sounds = {row.audio_sha256 for row in rows if row.speaker == speaker} | holdings.audio_sha256
+    forgotten = forgotten.and_also(speaker, sounds)
+    theirs = forgotten_rows(rows, forgotten)
+    recordings, notes = _recordings(workspace, speaker)
+    planned = {recording.id: recording.source for recording in recordings}
+    ids = {*planned, *(row.id for row in theirs)}
+    registry = existing_registry(workspace)
+    return Findings(
+        rows=tuple(theirs),
+        recordings=planned,
+        files=tuple(sorted({r.audio.path for r in recordings if isinstance(r.audio, FileAudio)})),
+        holdings=holdings,
+        traces=find_traces(workspace, registry, speaker, forgotten, ids, holdings.versions),
+        notes=tuple(notes),
+        problems=tuple(problems),
+    )
+
+
+def _check_known(workspace: Workspace, speaker: str, findings: Findings) -> None:
+    from data.forgotten import read_forgotten
+
+    forgotten = read_forgotten(workspace.settings.ledgers / workspace.domain.name)
+    if findings or forgotten.holds_speaker(speaker):
+        return
+    names = sorted({row.speaker for row in _corpus_rows(workspace)})
+    near = difflib.get_close_matches(speaker, names, n=3, cutoff=0.5)
+    near += [name for name in names if speaker.casefold() in name.casefold() and name not in near]
+    advice = f"Similar are: {', '.join(near[:5])}." if near else "None is similar."
+    raise UsageError(
+        f"The corpus {workspace.domain.name} has no speaker {speaker!r}, and no source, version or "
+        f"model of it either. {advice} `voiceforge corpus show {workspace.domain.name}` lists all "
+        f"{len(names)}."
+    )
+
+
+def _corpus_rows(workspace: Workspace) -> list[Utterance]:
+    from data.tables import UTTERANCES, load_corpus
+
+    if not (workspace.corpus / UTTERANCES).is_file():
+        return []
+    try:
+        return load_corpus(workspace.corpus)
+    except IntegrityError:  # of another version of VoiceForge: `_leave_corpus` deletes it
+        return []
+
+
+def _recordings(workspace: Workspace, speaker: str) -> tuple[list[Recording], list[str]]:
+    """What sources hold of a speaker, and a sentence where one cannot be read."""
+    from data.sources import open_sources
+    from data.sources.base import Reach
+
+    settings = workspace.settings
+    reach = Reach(settings.cache, settings.offline, settings.source_timeout)
+    found: list[Recording] = []
+    try:
+        for source in open_sources(workspace.domain, settings.project):
+            found += [r for r in source.plan(reach).recordings if r.speaker == speaker]
+    except VoiceForgeError as error:
+        return found, [
+            "A source could not be read, so that its files are not listed, and rows of the speaker "
+            f"that were in quarantine for another reason are still there: {error}"
+        ]
+    return found, []
+
+
+@contextmanager
+def open_stores_of(workspace: Workspace) -> Iterator[tuple[list[Store], list[str]]]:
+    """DVC's cache and remotes, and a sentence for each remote that could not be asked."""
+    from data.purge import open_stores
+    from data.repository import open_repository
+
+    settings = workspace.settings
+    if not (settings.project / ".dvc").is_dir():
+        yield [], []
+        return
+    remote = corpus.remote_settings(settings)
+    # DVC refuses a second process in the same repository: domains take turns.
+    with (
+        filelock.FileLock(settings.locks / "dvc.lock"),
+        open_repository(settings.project, remote) as repo,
+    ):
+        yield open_stores(repo, remote, corpus.pushed_to(settings))
+
+
+def existing_registry(workspace: Workspace) -> Registry | None:
+    """None where no model was ever registered: an empty database would cost many seconds."""
+    if not workspace.settings.mlflow_database.is_file():
+        return None
+    return model_version.open_registry(workspace)
+
+
+def gates_with(workspace: Workspace, speaker: str) -> dict[str, str]:
+    """Gate sets that hold a speaker: identity -> the newest version, which replaces it.
+
+    The newest itself, where it holds them, is replaced by "".
+    """
+    from data.ledger import speaker_id
+    from lifecycle.splits import read_gates
+
+    gates, who = read_gates(workspace), speaker_id(speaker)
+    holding = [gate for gate in gates if any(member.speaker == who for member in gate.members)]
+    newest = "" if not gates or gates[-1] in holding else f"gate-{gates[-1].version}"
+    return {gate.identity: newest for gate in holding}
+
+
+def files_that_name(workspace: Workspace, speaker: str) -> Iterator[Path]:
+    """Files of a domain, its logs and its databases in which a speaker's id stands as a word.
+
+    Compressed tables are not read: those that hold the speaker were deleted.
+    """
+    settings, name = workspace.settings, workspace.domain.name
+    places = (
+        workspace.store.root / name,
+        settings.project / "results" / name,
+        settings.ledgers / name,
+        settings.mlflow_artifacts / name,
+        settings.mlflow_database.parent,
+        settings.dagster_home,
+        settings.home / "logs",
+    )
+    word = re.compile(rb"(?<![\w-])" + re.escape(speaker.encode()) + rb"(?![\w-])")
+    seen: set[Path] = set()
+    for place in places:
+        for path in sorted(place.rglob("*")) if place.is_dir() else ():
+            if path in seen or path.is_symlink() or not path.is_file():
+                continue
+            seen.add(path)
+            if 0 < path.stat().st_size < _LARGEST and _holds(path, word):
+                yield path
+
+
+def _holds(path: Path, word: re.Pattern[bytes]) -> bool:
+    with (
+        path.open("rb") as stream,
+        mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as bytes_,
+    ):
+        return word.search(bytes_) is not None
