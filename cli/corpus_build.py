@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from cli.console import say, show_table
@@ -49,7 +50,7 @@ def add_to_corpus(
 
 
 def validate_corpus(name: str) -> None:
-    """Build and validate a corpus, and print its quarantine by reason.
+    """Build, validate and split a corpus, and print its quarantine by reason.
 
     Raises:
         StageError: more than `quarantine_limit` of the recordings are in quarantine.
@@ -59,6 +60,7 @@ def validate_corpus(name: str) -> None:
     from lifecycle.corpus import corpus_version, make_corpus
     from lifecycle.corpus_page import length
     from lifecycle.progress import listening
+    from lifecycle.splits import make_splits
     from lifecycle.validation import make_validation
     from lifecycle.workspace import domain_lock, open_workspace
 
@@ -69,6 +71,9 @@ def validate_corpus(name: str) -> None:
         version = corpus_version(workspace)
         make_base_engine(workspace)
         make_validation(workspace)
+        check = few_quarantined(workspace)
+        if check.passed:  # the split ledger never forgets: what is blocked must not get into it
+            make_splits(workspace)
     view = _view(workspace)
     console = Console(soft_wrap=True)
     if view.rejects:
@@ -82,7 +87,6 @@ def validate_corpus(name: str) -> None:
         f"Data Docs: {view.data_docs}",
         highlight=False,
     )
-    check = few_quarantined(workspace)
     if not check.passed:
         raise StageError(
             f"{name}: {check.sentence} Mend or release them, or raise quarantine_limit."
@@ -100,7 +104,7 @@ def list_quarantine(name: str, reason: str | None) -> None:
     for column in ("id", "reason", "where", "what is wrong"):
         table.add_column(column, overflow="fold")
     for one in wanted:
-        table.add_row(one.id, one.reason, one.where, one.detail)
+        table.add_row(*map(escape, (one.id, one.reason, one.where, one.detail)))
     if wanted:
         show_table(table)
     say(f"{len(wanted):,} recordings of {name} are in quarantine.")

@@ -221,7 +221,10 @@ def recording_key(recording: Recording) -> str:
         packages: tuple[str, ...] = ("av", "soxr")
         made: list[Any] = [str(audio.path), *_state(audio.path), audio.start, audio.seconds]
     else:
-        packages = ("espeakng-loader" if audio.synthesizer == "espeak" else "piper-tts", "soxr")
+        packages = {
+            "espeak": ("espeakng-loader", "soxr"),
+            "piper": ("piper-tts", "onnxruntime", "soxr"),
+        }[audio.synthesizer]
         made = [audio.synthesizer, audio.voice, *_state(Path(audio.voice)), recording.text]
     return sha256_json([CORPUS_VERSION, made, [_version(name) for name in packages]])
 

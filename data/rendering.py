@@ -24,7 +24,7 @@ from voiceforge.errors import AudioError, StageError, VoiceForgeError
 from voiceforge.files import sha256_file, storage_errors
 
 if TYPE_CHECKING:
-    from data.decoding import Decoded
+    pass
 
 SHORTEST = 0.1
 LONGEST = 30.0
@@ -142,9 +142,10 @@ def _render(recordings: Sequence[Recording], cache: Path) -> list[Result]:
 def _render_one(recording: Recording, cache: Path) -> Result:
     from data.audio import SAMPLE_RATE, encode_flac
     from data.measuring import measure
+    from data.sources import render
 
     try:
-        decoded = _decoded(recording)
+        decoded = render(recording, LONGEST)
     except AudioError as error:
         # What is kept says nothing about the machine that made it.
         audio = recording.audio
@@ -166,19 +167,6 @@ def _render_one(recording: Recording, cache: Path) -> Result:
     sha256 = hashlib.sha256(content).hexdigest()
     _write(flac_path(cache, sha256), content, sha256)
     return Kept(sha256, seconds, measure("", decoded))
-
-
-def _decoded(recording: Recording) -> Decoded:
-    from data.audio import SAMPLE_RATE, Span, decode_file
-    from data.decoding import Decoded
-    from data.signals import clipped_share
-    from data.sources import render
-
-    audio = recording.audio
-    if isinstance(audio, FileAudio):
-        return decode_file(audio.path, Span(audio.start, audio.seconds), longest=LONGEST)
-    samples = render(recording, LONGEST)
-    return Decoded(samples, SAMPLE_RATE, 1, clipped_share(samples))
 
 
 def _write(target: Path, content: bytes, sha256: str) -> None:

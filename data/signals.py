@@ -35,7 +35,8 @@ class ClippingMeter:
 
     A flat top is a run of at least 0.19 ms (and three samples) within 0.1% of the largest sample
     of the whole recording, whatever its level: audio that was clipped and then turned down counts,
-    too. Runs across two blocks are counted by what of them lies in each.
+    too. Above full scale, where mp3 and float files may go, the top is flat once it is a FLAC.
+    Runs across two blocks are counted by what of them lies in each.
     """
 
     def __init__(self, rate: int) -> None:
@@ -46,7 +47,7 @@ class ClippingMeter:
 
     def add(self, block: Floats) -> None:
         """Hear the next samples, shape [channels, samples]."""
-        size = np.abs(block)
+        size = np.minimum(np.abs(block), 1.0)
         self._seen += block.size
         peak = float(size.max(initial=0.0))
         if not peak > 0.0 or peak < _CEILING * self._peak:

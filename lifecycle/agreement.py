@@ -71,8 +71,8 @@ def disagreement(reference: str, hypothesis: str, normaliser: str, language: str
     """Character error rate of a hypothesis, as favourable as spelling allows.
 
     Normalisers write "fifth" as "5th", so that "fift" has every character wrong; the better rate
-    of the texts with and without the domain's normaliser counts. It is 0 where only one of the two
-    texts has digits, as they cannot be compared then.
+    of the texts with and without the domain's normaliser counts. Where only one of the two texts
+    has digits they cannot be compared by that normaliser; 0 where by neither.
 
     Args:
         reference, hypothesis: as written.
@@ -84,9 +84,7 @@ def disagreement(reference: str, hypothesis: str, normaliser: str, language: str
     rates = []
     for name in dict.fromkeys((normaliser, "whisper-basic")):
         left, right = (normalise(text, name, language) for text in (reference, hypothesis))
-        if _has_digits(left) != _has_digits(right):
-            return 0.0
-        if left:
+        if left and _has_digits(left) == _has_digits(right):
             rates.append(character_error_rate([left], [right]))
     return min(rates, default=0.0)
 

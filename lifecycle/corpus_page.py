@@ -55,7 +55,8 @@ def write_corpus_page(workspace: Workspace, view: CorpusView) -> Path:
         Section("speakers", "Speakers", macros.speakers(figures)),
         Section("quarantine", "Quarantine", macros.quarantine(figures)),
     ]
-    subtitle = f"corpus in {workspace.domain.language}, {len(workspace.domain.sources)} sources"
+    count = len(workspace.domain.sources)
+    subtitle = f"corpus in {workspace.domain.language}, {count} source{'s' * (count != 1)}"
     write_text(page, render_page(view.name, subtitle, sections))
     return page
 
@@ -118,7 +119,7 @@ def _reasons(view: CorpusView, page: Path) -> list[dict[str, Any]]:
             {
                 "code": code,
                 "count": len(rejects),
-                "sentence": REASONS[code].sentence,
+                "sentence": REASONS[code].sentence.replace("`", ""),
                 "clips": [
                     _clip(view, view.recordings[one.id], page, one.detail)
                     for one in heard[:_CLIPS_A_REASON]

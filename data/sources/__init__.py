@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data.audio import Samples, decode
+from data.audio import SAMPLE_RATE, Span, decode_file
+from data.decoding import Decoded
+from data.signals import clipped_share
 from data.sources import piper_voice
 from data.sources.base import CorpusSource, FileAudio, Recording
 from data.sources.common_voice import CommonVoice
@@ -58,14 +60,17 @@ def open_source(params: Source, splits: SplitParams, project: Path) -> CorpusSou
     return Piper(params, project)
 
 
-def render(recording: Recording, longest: float) -> Samples:
-    """The samples of a planned recording: decoded, or spoken.
+def render(recording: Recording, longest: float) -> Decoded:
+    """The samples of a planned recording, decoded or spoken, and what they were before.
 
     Raises:
         AudioError: it cannot be read, or is longer than `longest` seconds.
     """
-    if isinstance(recording.audio, FileAudio):
-        return decode(recording.audio.path, longest=longest)
-    if recording.audio.synthesizer == "piper":
-        return piper_voice.speak(recording.text, recording.audio.voice)
-    return speak(recording.text, recording.audio.voice)
+    audio = recording.audio
+    if isinstance(audio, FileAudio):
+        return decode_file(audio.path, Span(audio.start, audio.seconds), longest=longest)
+    if audio.synthesizer == "piper":
+        samples = piper_voice.speak(recording.text, audio.voice)
+    else:
+        samples = speak(recording.text, audio.voice)
+    return Decoded(samples, SAMPLE_RATE, 1, clipped_share(samples))

@@ -76,7 +76,7 @@ def check_tones(plan: Plan, count: int) -> None:
     for recording in plan.recordings:
         number = int(recording.text.split()[-1])
         wanted = 0.3 * np.sin(np.arange(16_000) * (0.1 + 0.01 * number))
-        assert np.abs(render(recording, 30.0) - wanted).max() < 1e-3
+        assert np.abs(render(recording, 30.0).samples - wanted).max() < 1e-3
 
 
 def test_parquet_with_embedded_audio_is_kept_once_by_content(tmp_path: Path, reach: Reach) -> None:
