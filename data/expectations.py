@@ -56,6 +56,7 @@ class Judge:
         self._context = gx.get_context(mode="ephemeral")
         # Its type names a class, it takes a dictionary (1.24).
         self._context.variables.progress_bars = {"globally": False}  # type: ignore[assignment]
+        self._remove_own_site()
         self._source = self._context.data_sources.add_pandas(name)
         if docs is not None:
             site: Any = {
@@ -68,6 +69,12 @@ class Judge:
                 },
             }
             self._context.add_data_docs_site(site_name=_SITE, site_config=site)
+
+    def _remove_own_site(self) -> None:
+        """Every new context comes with a site in a temporary folder that nothing removes."""
+        for name, site in dict(self._context.variables.data_docs_sites or {}).items():
+            shutil.rmtree(site["store_backend"]["base_directory"], ignore_errors=True)
+            self._context.delete_data_docs_site(name)
 
     def failures(self, lot: str, frame: pd.DataFrame, rules: Sequence[Rule]) -> list[list[str]]:
         """The ids of those who do not meet each rule, in the order of the frame.
@@ -87,8 +94,9 @@ class Judge:
         suite = self._context.suites.add(gx.ExpectationSuite(name=lot))
         for rule in rules:
             kind = getattr(gxe, rule.expectation)
-            notes = f"`{rule.reason}`: {reason(rule.reason).sentence}"
-            suite.add_expectation(kind(column=rule.column, notes=notes, **rule.arguments))
+            suite.add_expectation(
+                kind(column=rule.column, description=_described(rule), **rule.arguments)
+            )
         batch = self._source.add_dataframe_asset(lot).add_batch_definition_whole_dataframe(lot)
         definition = self._context.validation_definitions.add(
             gx.ValidationDefinition(name=lot, data=batch, suite=suite)
@@ -136,6 +144,16 @@ class Judge:
                 if page.name == INDEX:
                     text = text.replace("</body>", f"{_links(pages)}</body>")
                 write_text(self._docs / page, text)
+
+
+def _described(rule: Rule) -> str:
+    """What the Data Docs say of a rule: code, bounds and sentence."""
+    bounds = "".join(
+        f", {name.replace('_', ' ')} {value}"
+        for name, value in rule.arguments.items()
+        if name != "regex"
+    )
+    return f"{rule.reason} ({rule.column}{bounds}): {reason(rule.reason).sentence}"
 
 
 def _failed(rule: Rule, outcome: Any) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def emitted(path: Path) -> Iterator[tuple[str, str]]:
                 if keyword.arg == "reason" and (code := text(keyword.value)):
                     yield line, code
         parts = node.args if isinstance(node, ast.Call) else getattr(node, "elts", [])
-        for code, sentence in zip(parts, parts[1:], strict=False):
+        for code, sentence in pairwise(parts):
             name = text(code)
             if name and CODE.fullmatch(name) and is_sentence(sentence):
                 yield line, name
@@ -48,9 +49,7 @@ def is_sentence(node: ast.AST) -> bool:
 def test_every_code_that_data_emits_is_listed(project: Path) -> None:
     modules = [path for path in (project / "data").rglob("*.py") if "corpora" not in path.parts]
     own = {"reasons.py"}  # the list itself
-    found = {
-        code: line for path in modules if path.name not in own for line, code in emitted(path)
-    }
+    found = {code: line for path in modules if path.name not in own for line, code in emitted(path)}
     assert {"missing", "truncated", "empty-text", "duplicate-id", "synthesis"} <= found.keys()
     assert {code: line for code, line in found.items() if code not in REASONS} == {}
 
