@@ -78,7 +78,6 @@ BAD: list[tuple[str, Any, str]] = [
     ("validation.agreement.enabled", 7, "validation.agreement.enabled is 7: "),
     ("validation.agreement.maximum_errors", 0, "validation.agreement.maximum_errors is 0: "),
     ("validation.agreement.minimum_characters", 0, "agreement.minimum_characters is 0: "),
-    ("validation.agreement.bound", 1, "unknown key telephony-en.validation.agreement.bound"),
     ("splits.train", 0.9, "train + dev + test is 1.4, and must be 1"),
     ("splits.train", -0.1, "splits.train is -0.1: input should be greater than or equal to 0"),
     ("splits.seed", "x", "splits.seed is 'x': input should be a valid integer"),
@@ -117,7 +116,7 @@ def test_a_bad_value_is_named_with_what_is_allowed(
 @pytest.mark.parametrize(
     ("path", "siblings"),
     [
-        ("lerning_rate", "base_model, sources, splits, training"),
+        ("lerning_rate", "base_model, sources, validation, splits, training"),
         ("training.lerning_rate", "batch_size, learning_rate, warmup"),
         ("gates.human.slack", "kind, margin"),
         ("sources.0.voice", "kind, language"),
