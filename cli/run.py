@@ -118,7 +118,7 @@ def _percent(fraction: float) -> str:
 
 
 def _print_outcome(workspace: Workspace) -> None:
-    from lifecycle import bento, certificate, promotion, splits
+    from lifecycle import bento, certificate, promotion, splits, validation
 
     console = Console(soft_wrap=True)
     made = workspace.current(splits.STAGE).summary
@@ -136,6 +136,10 @@ def _print_outcome(workspace: Workspace) -> None:
         f", left out {left_out:,} (a text of more than one split's speakers)" if left_out else ""
     )
     console.print(f"Corpus:   {heard}{apart}", highlight=False)
+    judged = workspace.current(validation.STAGE).summary
+    if out := judged["quarantined"]:
+        codes = ", ".join(f"{code} {n:,}" for code, n in judged["quarantine_reasons"].items())
+        console.print(f"Left out: {out:,} recordings in quarantine ({codes})", highlight=False)
     if known := made["shared_speakers"]:
         console.print(
             f"Voices:   {', '.join(known[:5])}{' and more' if len(known) > 5 else ''} also in "

@@ -55,7 +55,7 @@ def utterances_of(table: ArrowTable) -> list[Utterance]:
 
 def read_utterance_table(path: Path) -> ArrowTable:
     """Read a table of utterances without making rows of it; raises as `read_utterances`."""
-    return read_columns(path, Utterance)
+    return _read_table(path, Utterance)
 
 
 def utterance_table_from(content: bytes, name: str) -> ArrowTable:
@@ -65,7 +65,7 @@ def utterance_table_from(content: bytes, name: str) -> ArrowTable:
 
 def write_utterance_table(path: Path, table: ArrowTable) -> None:
     """Write an Arrow table of utterances, the bytes that `write_utterances` gives its rows."""
-    write_columns(path, Utterance, table)
+    _write_table(path, table)
 
 
 def load_corpus(path: Path) -> list[Utterance]:
@@ -98,38 +98,9 @@ def read_measurements(path: Path) -> list[Measurement]:
     return _read(path, Measurement)
 
 
-def read_columns(path: Path, kind: type[_Row]) -> ArrowTable:
-    """A table of that dataclass without making rows of it; raises as `read_utterances`."""
-    if not path.is_file():
-        raise StorageError(f"{path} is missing. Run the stage that makes it again.")
-    return _checked(path, str(path), kind)
-
-
-def _checked(source: Path | io.BytesIO, name: str, kind: type[_Row]) -> ArrowTable:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    problem = "its columns are others"
-    try:
-        table = pq.read_table(source)
-        if table.schema.equals(_schema(kind)):
-            return table
-    except pa.ArrowInvalid as error:
-        problem = str(error)
-    raise IntegrityError(
-        f"{name} is not a table of {kind.__name__.lower()}s ({problem}). Delete it and run the "
-        "stage that makes it again."
-    )
-
-
-def write_columns(path: Path, kind: type[_Row], table: ArrowTable) -> None:
-    """Write an Arrow table with the columns of that dataclass; as `write_utterances`."""
-    import pyarrow.parquet as pq
-
-    stream = io.BytesIO()
-    # One chunk a column: how a table was put together must not show in its bytes.
-    pq.write_table(table.cast(_schema(kind)).combine_chunks(), stream, compression="zstd")
-    write_bytes(path, stream.getvalue())
+def read_measurement_table(path: Path) -> ArrowTable:
+    """Read a table of measurements without making rows of it; raises as `read_utterances`."""
+    return _read_table(path, Measurement)
 
 
 def _schema(kind: type[_Row]) -> Any:
@@ -159,8 +130,40 @@ def _rows(kind: type[_Row], table: ArrowTable) -> list[_Row]:
 
 
 def _write(path: Path, kind: type[_Row], rows: Iterable[_Row]) -> None:
-    write_columns(path, kind, _table(kind, rows))
+    _write_table(path, _table(kind, rows))
+
+
+def _write_table(path: Path, table: ArrowTable) -> None:
+    import pyarrow.parquet as pq
+
+    stream = io.BytesIO()
+    # One chunk a column: how a table came to be must not show in its pages.
+    pq.write_table(table.combine_chunks(), stream, compression="zstd")
+    write_bytes(path, stream.getvalue())
 
 
 def _read(path: Path, kind: type[_Row]) -> list[_Row]:
-    return _rows(kind, read_columns(path, kind))
+    return _rows(kind, _read_table(path, kind))
+
+
+def _read_table(path: Path, kind: type[_Row]) -> ArrowTable:
+    if not path.is_file():
+        raise StorageError(f"{path} is missing. Run the stage that makes it again.")
+    return _checked(path, str(path), kind)
+
+
+def _checked(source: Path | io.BytesIO, name: str, kind: type[_Row]) -> ArrowTable:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    problem = "its columns are others"
+    try:
+        table = pq.read_table(source)
+        if table.schema.equals(_schema(kind)):
+            return table
+    except pa.ArrowInvalid as error:
+        problem = str(error)
+    raise IntegrityError(
+        f"{name} is not a table of {kind.__name__.lower()}s ({problem}). Delete it and run the "
+        "stage that makes it again."
+    )
