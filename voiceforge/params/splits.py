@@ -16,14 +16,17 @@ class SplitParams(Strict):
     )
     test: Share = Field(
         description="Held-out share: every figure and every gate rests on it. The three shares "
-        "add up to 1."
+        "add up to 1. Changed shares decide about new texts and speakers only: what the split "
+        "ledger holds stays."
     )
     minimum_speakers: Positive = Field(
         description="A source with at least this many speakers is also split by speaker; one with "
-        "fewer is split by text alone."
+        "fewer is split by text alone. Speakers that the split ledger holds stay as they are."
     )
     seed: int = Field(
-        description="Seed of the hash that decides splits. Changing it makes another test set."
+        description="Seed of the hash that decides where new texts and speakers go. It is fixed "
+        "once the split ledger `data/ledgers/NAME/splits.csv` is begun: another one is refused, "
+        "unless the ledger is deleted to draw the splits anew."
     )
 
     @model_validator(mode="after")
