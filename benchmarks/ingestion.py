@@ -7,6 +7,7 @@ children, resident sets added up (what they share counts in each).
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -40,9 +41,10 @@ _MAKE = (
 
 @dataclass(frozen=True)
 class Watched:
-    """A command's wall seconds, and the most memory that it and its children held, in bytes."""
+    """A command with its children: wall seconds, CPU seconds, most memory at once in bytes."""
 
     seconds: float
+    cpu_seconds: float
     peak_bytes: int
 
 
@@ -100,6 +102,8 @@ class _Bench:
             Row(f"ingest: {what}", f"{ours.seconds:.1f} s", rests_on),
             Row(f"`xargs -P{threads} ffmpeg` to 16 kHz FLAC", f"{theirs.seconds:.1f} s", rests_on),
             Row("ingest against ffmpeg", f"{theirs.seconds / ours.seconds:.2f} x", rests_on),
+            Row("CPU time of ingest", f"{ours.cpu_seconds:.1f} s", rests_on),
+            Row("CPU time of ffmpeg", f"{theirs.cpu_seconds:.1f} s", rests_on),
             Row("peak memory of ingest, all processes", _megabytes(ours), rests_on),
             Row("peak memory of ffmpeg, all processes", _megabytes(theirs), rests_on),
         ]
@@ -170,7 +174,7 @@ def watch(command: Sequence[str], environ: Mapping[str, str]) -> Watched:
         SystemExit: it failed.
     """
     peak = 0
-    began = time.perf_counter()
+    began, used = time.perf_counter(), _cpu_seconds()
     process = subprocess.Popen(
         command, env={**os.environ, **environ}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
@@ -185,7 +189,13 @@ def watch(command: Sequence[str], environ: Mapping[str, str]) -> Watched:
     if process.returncode:
         said = b"".join(lines).decode(errors="replace")
         raise SystemExit(f"{' '.join(command[:3])} ended with {process.returncode}:\n{said}")
-    return Watched(seconds, peak)
+    return Watched(seconds, _cpu_seconds() - used, peak)
+
+
+def _cpu_seconds() -> float:
+    """Of all children that have ended, and theirs."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
 
 
 def _resident(pid: int) -> int:

@@ -144,17 +144,18 @@ def _render_one(recording: Recording, cache: Path) -> Result:
     from data.measuring import measure
     from data.sources import render
 
+    # The table travels; a path of the machine that made it says nothing elsewhere.
+    audio = recording.audio
+    path = str(audio.path) if isinstance(audio, FileAudio) else recording.where
     try:
         decoded = render(recording, LONGEST)
     except AudioError as error:
-        # What is kept says nothing about the machine that made it.
-        audio = recording.audio
-        path = str(audio.path) if isinstance(audio, FileAudio) else recording.where
         return Unusable(error.reason, str(error).replace(path, WHERE))
     except VoiceForgeError:
         raise
     except Exception as error:  # whatever a decoder throws at one recording spares the others
-        return Unusable("undecodable", f"{type(error).__name__}: {error}")
+        why = f"{type(error).__name__}: {error}"
+        return Unusable("undecodable", why.replace(path, WHERE))
     samples = decoded.samples
     seconds = samples.size / SAMPLE_RATE
     if seconds < SHORTEST:

@@ -7,14 +7,20 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data.audio import write_flac
+from data.audio_cache import FOLDER, AudioCache
+from data.tables import UTTERANCES, write_utterances
+from data.utterance import Utterance
 from lifecycle.artifacts import Artifact, ArtifactStore, Question
 from lifecycle.certificate import STAGE as CERTIFICATE
-from lifecycle.garbage import collect, unneeded
+from lifecycle.garbage import collect, unneeded, unneeded_audio
 from voiceforge.errors import StorageError
+from voiceforge.files import sha256_file
 from voiceforge.settings import Settings
 
 DOMAIN = "calls"
@@ -118,3 +124,25 @@ def test_what_cannot_be_removed_is_said(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr("shutil.rmtree", refuse)
     with pytest.raises(StorageError, match="cannot be written"):
         collect(item)
+
+
+def test_decoded_audio_stays_as_long_as_a_corpus_uses_it(tmp_path: Path) -> None:
+    place = settings_in(tmp_path)
+    assert unneeded_audio(place, remove=True).bytes == 0
+    with AudioCache(place.cache / FOLDER) as cache:
+        hashes = []
+        for level in (0.1, 0.2):
+            write_flac(tmp_path / "x.flac", np.full(1600, level, np.float32))
+            hashes.append(sha256_file(tmp_path / "x.flac"))
+            cache.path(hashes[-1]).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "x.flac").rename(cache.path(hashes[-1]))
+        used, unused = hashes
+        size = cache.path(unused).stat().st_size
+        row = Utterance("a", "audio/a.flac", 0.1, "a", "en", "en", "s", DOMAIN, "x", "L",
+                        "granted", "", False, used)  # fmt: skip
+        write_utterances(place.corpora / DOMAIN / UTTERANCES, [row])
+        assert unneeded_audio(place, remove=False).bytes == size
+        assert cache.path(unused).exists()
+        assert unneeded_audio(place, remove=True).bytes == size
+        assert cache.path(used).exists() and not cache.path(unused).exists()
+    assert unneeded_audio(place, remove=True).bytes == 0
