@@ -34,6 +34,7 @@ _MOMENT = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 _TIME = re.compile(r"\d{8}T\d{6}\.\d{6}Z")
 _IMAGES = re.compile(r"https://great-expectations-web-assets\.s3[^/]*/([\w-]+\.png)(\?d=[\w.]*)?")
+_SHOWN_MOMENT = re.compile(r"1970-01-01[ T]00:00:00( UTC|Z)")
 _LOGO = "static/images/logo-long.png"
 _UNUSED = ("iterative-dev-loop.png", "glossary_scroller.gif",
            "validation_failed_unexpected_values.gif")  # fmt: skip
@@ -55,13 +56,25 @@ class Judge:
         self._context = gx.get_context(mode="ephemeral")
         # Its type names a class, it takes a dictionary (1.24).
         self._context.variables.progress_bars = {"globally": False}  # type: ignore[assignment]
+        self._remove_own_site()
         self._source = self._context.data_sources.add_pandas(name)
         if docs is not None:
-            store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(docs)}
-            site = {"class_name": "SiteBuilder", "show_how_to_buttons": False,
-                    "store_backend": store,
-                    "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"}}  # fmt: skip
-            self._context.add_data_docs_site(site_name=_SITE, site_config=site)  # type: ignore[arg-type]
+            site: Any = {
+                "class_name": "SiteBuilder",
+                "show_how_to_buttons": False,
+                "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+                "store_backend": {
+                    "class_name": "TupleFilesystemStoreBackend",
+                    "base_directory": str(docs),
+                },
+            }
+            self._context.add_data_docs_site(site_name=_SITE, site_config=site)
+
+    def _remove_own_site(self) -> None:
+        """Every new context comes with a site in a temporary folder that nothing removes."""
+        for name, site in dict(self._context.variables.data_docs_sites or {}).items():
+            shutil.rmtree(site["store_backend"]["base_directory"], ignore_errors=True)
+            self._context.delete_data_docs_site(name)
 
     def failures(self, lot: str, frame: pd.DataFrame, rules: Sequence[Rule]) -> list[list[str]]:
         """The ids of those who do not meet each rule, in the order of the frame.
@@ -81,8 +94,9 @@ class Judge:
         suite = self._context.suites.add(gx.ExpectationSuite(name=lot))
         for rule in rules:
             kind = getattr(gxe, rule.expectation)
-            notes = f"`{rule.reason}`: {reason(rule.reason).sentence}"
-            suite.add_expectation(kind(column=rule.column, notes=notes, **rule.arguments))
+            suite.add_expectation(
+                kind(column=rule.column, description=_described(rule), **rule.arguments)
+            )
         batch = self._source.add_dataframe_asset(lot).add_batch_definition_whole_dataframe(lot)
         definition = self._context.validation_definitions.add(
             gx.ValidationDefinition(name=lot, data=batch, suite=suite)
@@ -123,9 +137,23 @@ class Judge:
                 (self._docs / "static" / "images" / name).unlink(missing_ok=True)
             # Styles of fonts that are not needed to read figures weigh more than all pages.
             shutil.rmtree(self._docs / "static" / "fonts", ignore_errors=True)
-            for page in sorted(self._docs.rglob("*.html")):
-                here = "../" * (len(page.relative_to(self._docs).parts) - 1)
-                write_text(page, _settled(page.read_text(), here + _LOGO))
+            pages = [page.relative_to(self._docs) for page in sorted(self._docs.rglob("*.html"))]
+            for page in pages:
+                logo = "../" * (len(page.parts) - 1) + _LOGO
+                text = _settled((self._docs / page).read_text(), logo)
+                if page.name == INDEX:
+                    text = text.replace("</body>", f"{_links(pages)}</body>")
+                write_text(self._docs / page, text)
+
+
+def _described(rule: Rule) -> str:
+    """What the Data Docs say of a rule: code, bounds and sentence."""
+    bounds = "".join(
+        f", {name.replace('_', ' ')} {value}"
+        for name, value in rule.arguments.items()
+        if name != "regex"
+    )
+    return f"{rule.reason} ({rule.column}{bounds}): {reason(rule.reason).sentence}"
 
 
 def _failed(rule: Rule, outcome: Any) -> list[str]:
@@ -140,9 +168,21 @@ def _failed(rule: Rule, outcome: Any) -> list[str]:
     return [str(row["id"]) for row in outcome.result["unexpected_index_list"]]
 
 
+def _links(pages: Sequence[Path]) -> str:
+    """Plain links to every page: the table of the index needs scripts from public networks."""
+    items = (
+        f'<li><a href="{page.as_posix()}">{page.parts[0]}: {page.parts[1].removesuffix(".html")}'
+        "</a></li>"
+        for page in pages
+        if len(page.parts) > 1
+    )
+    return f"<ul>{''.join(items)}</ul>"
+
+
 def _settled(page: str, logo: str) -> str:
     """A page of Data Docs without what differs from run to run."""
     seen: dict[str, str] = {}
     page = _UUID.sub(lambda match: seen.setdefault(match[0], f"element-{len(seen)}"), page)
     page = _TIME.sub(_MOMENT.strftime("%Y%m%dT%H%M%S.%fZ"), page)
+    page = _SHOWN_MOMENT.sub("not recorded", page)
     return _IMAGES.sub(logo, page)

@@ -63,6 +63,13 @@ _ALL = (
         "`English` instead of `en`",
     ),
     Reason(
+        "bad-accent",
+        ("source",),
+        "The accent is not a tag.",
+        "Write a BCP 47 tag.",
+        "`from the north` instead of `en-gb-x-north`",
+    ),
+    Reason(
         "bad-consent",
         ("source",),
         "The consent is none of granted, unknown, refused.",
@@ -115,9 +122,23 @@ _ALL = (
     Reason(
         "not-audio",
         ("decoding",),
-        "The file is not audio, or is encrypted.",
-        "Give a format that FFmpeg reads, without copy protection.",
+        "The file is not audio.",
+        "Give a format that FFmpeg reads.",
         "a text file named `a.wav`",
+    ),
+    Reason(
+        "encrypted",
+        ("decoding",),
+        "The file is protected against copying.",
+        "Export it without protection.",
+        "a film bought with DRM",
+    ),
+    Reason(
+        "outside",
+        ("decoding",),
+        "The part of the file that the manifest names lies beyond its end.",
+        "Correct offset and duration.",
+        "an offset of 60 s in a file of 10 s",
     ),
     Reason(
         "no-audio-stream",

@@ -55,12 +55,12 @@ def utterances_of(table: ArrowTable) -> list[Utterance]:
 
 def read_utterance_table(path: Path) -> ArrowTable:
     """Read a table of utterances without making rows of it; raises as `read_utterances`."""
-    return read_columns(path, Utterance)
+    return _read_table(path, Utterance)
 
 
 def write_utterance_table(path: Path, table: ArrowTable) -> None:
     """Write an Arrow table of utterances, the bytes that `write_utterances` gives its rows."""
-    write_columns(path, Utterance, table)
+    _write_table(path, table)
 
 
 def load_corpus(path: Path) -> list[Utterance]:
@@ -93,35 +93,9 @@ def read_measurements(path: Path) -> list[Measurement]:
     return _read(path, Measurement)
 
 
-def read_columns(path: Path, kind: type[_Row]) -> ArrowTable:
-    """A table of that dataclass as a `pyarrow.Table`, for work on a million rows; raises as
-    `read_utterances`."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if not path.is_file():
-        raise StorageError(f"{path} is missing. Run the stage that makes it again.")
-    problem = "its columns are others"
-    try:
-        table = pq.read_table(path)
-        if table.schema.equals(_schema(kind)):
-            return table
-    except pa.ArrowInvalid as error:
-        problem = str(error)
-    raise IntegrityError(
-        f"{path} is not a table of {kind.__name__.lower()}s ({problem}). Delete it and run the "
-        "stage that makes it again."
-    )
-
-
-def write_columns(path: Path, kind: type[_Row], table: ArrowTable) -> None:
-    """Write a `pyarrow.Table` with the columns of that dataclass; as `write_utterances`."""
-    import pyarrow.parquet as pq
-
-    stream = io.BytesIO()
-    # One chunk a column: how a table was put together must not show in its bytes.
-    pq.write_table(table.cast(_schema(kind)).combine_chunks(), stream, compression="zstd")
-    write_bytes(path, stream.getvalue())
+def read_measurement_table(path: Path) -> ArrowTable:
+    """Read a table of measurements without making rows of it; raises as `read_utterances`."""
+    return _read_table(path, Measurement)
 
 
 def _schema(kind: type[_Row]) -> Any:
@@ -151,8 +125,36 @@ def _rows(kind: type[_Row], table: ArrowTable) -> list[_Row]:
 
 
 def _write(path: Path, kind: type[_Row], rows: Iterable[_Row]) -> None:
-    write_columns(path, kind, _table(kind, rows))
+    _write_table(path, _table(kind, rows))
+
+
+def _write_table(path: Path, table: ArrowTable) -> None:
+    import pyarrow.parquet as pq
+
+    stream = io.BytesIO()
+    # One chunk a column: how a table came to be must not show in its pages.
+    pq.write_table(table.combine_chunks(), stream, compression="zstd")
+    write_bytes(path, stream.getvalue())
 
 
 def _read(path: Path, kind: type[_Row]) -> list[_Row]:
-    return _rows(kind, read_columns(path, kind))
+    return _rows(kind, _read_table(path, kind))
+
+
+def _read_table(path: Path, kind: type[_Row]) -> ArrowTable:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not path.is_file():
+        raise StorageError(f"{path} is missing. Run the stage that makes it again.")
+    problem = "its columns are others"
+    try:
+        table = pq.read_table(path)
+        if table.schema.equals(_schema(kind)):
+            return table
+    except pa.ArrowInvalid as error:
+        problem = str(error)
+    raise IntegrityError(
+        f"{path} is not a table of {kind.__name__.lower()}s ({problem}). Delete it and run the "
+        "stage that makes it again."
+    )

@@ -10,9 +10,12 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.measurement import Measurement
-from data.tables import MEASUREMENTS, UTTERANCES, read_columns
-from data.utterance import Utterance
+from data.tables import (
+    MEASUREMENTS,
+    UTTERANCES,
+    read_measurement_table,
+    read_utterance_table,
+)
 from voiceforge.errors import IntegrityError
 
 if TYPE_CHECKING:
@@ -80,8 +83,8 @@ def read_frame(corpus: Path) -> pd.DataFrame:
             utterances, or a figure is not finite.
     """
     return join_frame(
-        read_columns(corpus / UTTERANCES, Utterance),
-        read_columns(corpus / MEASUREMENTS, Measurement),
+        read_utterance_table(corpus / UTTERANCES),
+        read_measurement_table(corpus / MEASUREMENTS),
         name=str(corpus),
     )
 
@@ -130,7 +133,7 @@ def read_fingerprints(corpus: Path, ids: Collection[str]) -> list[str]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    measurements = read_columns(corpus / MEASUREMENTS, Measurement)
+    measurements = read_measurement_table(corpus / MEASUREMENTS)
     rows = pc.index_in(pa.array(ids, pa.string()), measurements["id"].combine_chunks())
     found: list[str] = measurements["fingerprint"].take(rows).to_pylist()
     return found

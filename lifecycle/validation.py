@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.releases import RELEASES, Release
-from data.utterance import Utterance
 from lifecycle import base_engine, corpus
 from lifecycle.artifacts import Artifact
 from lifecycle.workspace import Workspace
@@ -110,7 +109,12 @@ def release_utterance(workspace: Workspace, name: str, code: str, why: str, who:
 def _build(
     workspace: Workspace, source: Path, folder: Path, releases: tuple[Release, ...]
 ) -> Mapping[str, Any]:
-    from data.tables import read_columns, read_rejects, write_columns, write_rejects
+    from data.tables import (
+        read_rejects,
+        read_utterance_table,
+        write_rejects,
+        write_utterance_table,
+    )
     from data.validation import summarise, validate
     from data.validation_columns import read_frame, unknown_alphabets
 
@@ -130,8 +134,8 @@ def _build(
         near_pairs=lambda rows, least: _near_pairs(source, rows, least),
         docs=folder / DOCS,
     )
-    table = read_columns(source / TABLE, Utterance)
-    write_columns(folder / TABLE, Utterance, table.filter(verdict.accepted))
+    table = read_utterance_table(source / TABLE)
+    write_utterance_table(folder / TABLE, table.filter(verdict.accepted))
     rejects = [*read_rejects(source / QUARANTINE), *verdict.rejects]
     write_rejects(folder / QUARANTINE, rejects)
     _write_heard(folder / AGREEMENT, heard)

@@ -42,7 +42,8 @@ def settings(
     (folder / "var" / "cache").symlink_to(cache)
     content = yaml.safe_load((project / "params.yaml").read_text())
     source = {"kind": "folder", "path": "recordings", "language": "en"}
-    content["domains"] = {DOMAIN: {"sources": [source]}}
+    unheard = {"agreement": {"enabled": False}}
+    content["domains"] = {DOMAIN: {"sources": [source], "validation": unheard}}
     (folder / "params.yaml").write_text(yaml.safe_dump(content))
     prompts = fetch("prompts-en", cache=cache, offline=False, timeout=60.0)
     (folder / "recordings").mkdir()
@@ -89,18 +90,32 @@ def change(settings: Settings, **keys: Any) -> None:
 def test_a_corpus_goes_on_with_few_in_quarantine_and_no_further_with_more(
     settings: Settings, instance: dg.DagsterInstance
 ) -> None:
-    _, made = run(instance, "corpus", "splits")
-    assert made == {"corpus", "splits"}  # one of five: exactly the limit
+    _, made = run(instance, "corpus", "validation", "splits")
+    assert made == {"corpus", "validation", "splits"}  # one of five: exactly the limit
     metadata = instance.get_latest_materialization_event(dg.AssetKey("corpus"))
     assert metadata is not None and metadata.asset_materialization is not None
     shown = metadata.asset_materialization.metadata
     assert shown["dagster/row_count"].value == 4
-    assert shown["quarantined"].value == 1
+    assert shown["not decoded"].value == 1
     assert str(shown["DVC version"].value).endswith(".dir")
     assert metadata.asset_materialization.partition == DOMAIN
     change(settings, quarantine_limit=0.1)
-    success, made = run(instance, "corpus", "splits")
-    assert (success, made) == (False, {"corpus"})
+    success, made = run(instance, "corpus", "validation", "splits")
+    assert (success, made) == (False, {"corpus", "validation"})
+
+
+def test_the_check_links_the_data_docs_and_counts_reasons(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    run(instance, "corpus", "validation")
+    key = dg.AssetCheckKey(dg.AssetKey("validation"), "few_quarantined")
+    (record,) = instance.event_log_storage.get_asset_check_execution_history(key, limit=5)
+    assert record.event is not None and record.event.dagster_event is not None
+    outcome = record.event.dagster_event.asset_check_evaluation_data
+    assert outcome.passed and outcome.blocking
+    assert outcome.metadata["quarantined: not-audio"].value == 1
+    page = Path(str(outcome.metadata["Data Docs"].value).removeprefix("file://"))
+    assert "Great Expectations" in page.read_text()
 
 
 def test_the_command_says_which_check_blocked(
@@ -113,10 +128,10 @@ def test_the_command_says_which_check_blocked(
     change(settings, quarantine_limit=0.1)
     with pytest.raises(StageError) as caught:
         run_lifecycle(settings, DOMAIN, lambda _: None)
-    assert "The check 'few_quarantined' of corpus blocks the lifecycle of calls" in str(
+    assert "The check 'few_quarantined' of validation blocks the lifecycle of calls" in str(
         caught.value
     )
-    assert "1 of 5 recordings (20.0%) are in quarantine" in str(caught.value)
+    assert "1 of 5 recordings (20.0%) are in quarantine (not-audio 1)" in str(caught.value)
 
 
 def test_a_leak_between_splits_stops_training(
@@ -139,8 +154,8 @@ def test_a_leak_between_splits_stops_training(
         return workspace.make(splits_stage.STAGE, 0, {"corpus": source.sha256}, {}, build)
 
     monkeypatch.setattr(corpus_assets, "make_splits", leaking)
-    success, made = run(instance, "corpus", "splits", "adapter")
-    assert (success, made) == (False, {"corpus", "splits"})
+    success, made = run(instance, "corpus", "validation", "splits", "adapter")
+    assert (success, made) == (False, {"corpus", "validation", "splits"})
 
 
 @pytest.mark.parametrize(("loss", "goes_on"), [(0.05, False), (0.005, True)])

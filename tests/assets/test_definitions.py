@@ -21,9 +21,9 @@ print(json.dumps({"seconds": used.ru_utime + used.ru_stime, "modules": sorted(sy
 """
 
 STAGES = {
-    "corpus", "splits", "base_model", "adapter", "merged_model", "engine", "base_engine",
-    "predictions", "base_predictions", "accuracy_report", "accent_report", "latency_report",
-    "model_version", "certificate", "promotion", "bento",
+    "corpus", "validation", "splits", "base_model", "adapter", "merged_model", "engine",
+    "base_engine", "predictions", "base_predictions", "accuracy_report", "accent_report",
+    "latency_report", "model_version", "certificate", "promotion", "bento",
 }  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from evaluation.latency import LatencyMeasurement, Percentiles
 from evaluation.prediction import Prediction
 from evaluation.reports.latency import latency_report
 from evaluation.runners import write_predictions
-from lifecycle import corpus, engine, predictions, reports, splits
+from lifecycle import corpus, engine, predictions, reports, splits, validation
 from lifecycle.adapter import STAGE as ADAPTER
 from lifecycle.artifacts import Artifact
 from lifecycle.merged_model import STAGE as MERGED
@@ -80,9 +80,15 @@ class World:
         workspace = self.workspace
         base = resolve("whisper-tiny.en", cache=self.settings.cache, offline=True, timeout=1.0)
         corpus_made = self._make(corpus.STAGE, {}, {"utterances": len(_rows()), "quarantined": 0})
+        validated = self._make(
+            validation.STAGE,
+            {corpus.STAGE: corpus_made.sha256},
+            {"utterances": len(_rows()), "quarantined": 0, "quarantine_reasons": {}},
+            lambda out: write_utterances(out / validation.TABLE, _rows()),
+        )
         split = self._make(
             splits.STAGE,
-            {corpus.STAGE: corpus_made.sha256},
+            {validation.STAGE: validated.sha256},
             {"utterances": len(_rows())},
             lambda out: write_utterances(out / splits.TABLE, _rows()),
         )

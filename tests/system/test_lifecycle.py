@@ -17,9 +17,9 @@ from tests.system.projects import DOMAIN, Project
 from voiceforge.files import read_json, sha256_folder
 
 MADE = {
-    "corpus", "splits", "base_engine", "adapter", "merged_model", "engine", "predictions",
-    "base_predictions", "accuracy_report", "accent_report", "latency_report", "model_version",
-    "certificate", "promotion", "bento",
+    "corpus", "validation", "splits", "base_engine", "adapter", "merged_model", "engine",
+    "predictions", "base_predictions", "accuracy_report", "accent_report", "latency_report",
+    "model_version", "certificate", "promotion", "bento",
 }  # fmt: skip
 DECISION = {"certificate", "promotion"}
 Note = Callable[[str, float], None]
@@ -109,7 +109,8 @@ def test_a_worse_challenger_does_not_replace_the_champion(project: Project, meas
     measured("run with two steps of training instead", tried.seconds)
     unchanged = {stage for stage, state in tried.states().items() if state == "unchanged"}
     assert unchanged == {
-        "corpus", "splits", "base_engine", "base_predictions", "champion_predictions", "bento",
+        "corpus", "validation", "splits", "base_engine", "base_predictions",
+        "champion_predictions", "bento",
     }  # fmt: skip
     registry = _registry(project)
     assert registry.get_alias(DOMAIN, CHALLENGER) == "2"

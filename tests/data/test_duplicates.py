@@ -1,0 +1,83 @@
+"""What is there twice: no leak is left, and no more is lost than that takes."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.duplicates import contradicting, copies, near_copies
+from data.splits import text_key
+
+ROW = st.tuples(st.sampled_from(["hello", "Hello!", "bye", "yes"]), st.sampled_from("xy"))
+
+
+def frame(rows: list[tuple[str, str]], audio: list[int] | None = None) -> pd.DataFrame:
+    """Rows of (text, speaker) named a, b, c, ..."""
+    return pd.DataFrame(
+        {
+            "id": [chr(ord("a") + at) for at in range(len(rows))],
+            "text": [text for text, _ in rows],
+            "speaker": [speaker for _, speaker in rows],
+            "audio_sha256": [str(n) for n in (audio or range(len(rows)))],
+        }
+    )
+
+
+def given_as(column: pd.Series[str]) -> list[str | None]:
+    return [None if pd.isna(value) else str(value) for value in column]
+
+
+def test_of_equal_audio_with_equal_texts_the_first_by_id_stays() -> None:
+    rows = frame([("hello", "x"), ("Hello.", "y"), ("bye", "x"), ("hello", "x")], [1, 1, 2, 3])
+    shuffled = rows.sample(frac=1.0, random_state=1)
+    assert given_as(copies(shuffled).sort_index()) == [None, "a", None, None]
+    assert given_as(contradicting(rows)) == [None] * 4
+
+
+def test_of_equal_audio_with_different_texts_none_stays() -> None:
+    rows = frame([("hello", "x"), ("hello", "x"), ("bye", "x"), ("yes", "x")], [1, 1, 1, 2])
+    assert given_as(contradicting(rows)) == ["c", "c", "a", None]
+
+
+def test_a_text_that_two_speakers_say_alike_is_no_leak() -> None:
+    rows = frame([("hello", "x"), ("hello", "y")])
+    assert given_as(near_copies(rows, [("a", "b")])) == [None, None]
+
+
+def test_a_near_copy_by_one_speaker_or_with_another_text_goes() -> None:
+    rows = frame([("hello", "x"), ("hello", "x"), ("bye", "y")])
+    assert given_as(near_copies(rows, [("b", "a"), ("a", "c")])) == [None, "a", "a"]
+
+
+def test_of_a_chain_both_ends_stay() -> None:
+    rows = frame([("hello", "x"), ("bye", "x"), ("yes", "x")])
+    assert given_as(near_copies(rows, [("a", "b"), ("b", "c")])) == [None, "a", None]
+
+
+@given(rows=st.lists(ROW, min_size=2, max_size=9), data=st.data())
+def test_no_two_that_stay_could_leak_and_none_goes_without_cause(
+    rows: list[tuple[str, str]], data: st.DataObject
+) -> None:
+    table = frame(rows)
+    every = list(combinations(table["id"], 2))
+    pairs = data.draw(st.lists(st.sampled_from(every), unique=True))
+    said = dict(zip(table["id"], rows, strict=True))
+
+    def conflict(one: str, other: str) -> bool:
+        (text, speaker), (another, somebody) = said[one], said[other]
+        return text_key(text) != text_key(another) or speaker == somebody
+
+    gone = {
+        name: kept
+        for name, kept in zip(table["id"], given_as(near_copies(table, pairs)), strict=True)
+        if kept
+    }
+    for one, other in pairs:
+        if one not in gone and other not in gone:
+            assert not conflict(one, other)
+    for name, kept in gone.items():
+        assert kept not in gone and kept < name and conflict(name, kept)
+        assert (kept, name) in pairs
