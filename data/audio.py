@@ -46,7 +46,7 @@ def decode_file(source: Path, span: Span = WHOLE, *, longest: float | None = Non
     """Decode a file or a part of it; also says how the recording came.
 
     A part is found by seeking and costs about as much as decoding it. It begins and ends at the
-    sample nearest to its times.
+    sample nearest to its times; Matroska and Windows Media keep those in milliseconds.
 
     Raises:
         AudioError: as `decode`; and outside: the recording ends before the span does.

@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -33,6 +34,7 @@ CREATE TABLE IF NOT EXISTS recordings (
 """
 _AT_ONCE = 500
 _WAIT_SECONDS = 60.0
+_ABANDONED_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +177,18 @@ class AudioCache:
                 status = path.stat()
                 if path.stem not in used and status.st_nlink == 1:
                     found[path.stem] = status.st_size
+        return found
+
+    def prune(self, used: Collection[str]) -> dict[str, int]:
+        """Drop what is `unused`, and what killed builds left half written; what went, as there."""
+        found = self.unused(used)
+        self.drop(found)
+        for part in (self.folder / "flac").glob("??/*.part"):
+            with contextlib.suppress(FileNotFoundError):
+                if part.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
+                    part.unlink()
+        with self._errors(), self._index:
+            self._index.execute("DELETE FROM recordings WHERE sha256 IS NULL")
         return found
 
     def _rows(self, query: str, values: list[str]) -> list[Any]:

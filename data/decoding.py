@@ -142,6 +142,7 @@ class _Ear:
     def __init__(self, name: str, span: Span, longest: float | None) -> None:
         self.rate = 0
         self.channels = 0
+        self._origin = 0
         self._name, self._span, self._longest = name, span, longest
 
     def hear(self, container: Any, track: Any) -> Iterator[Floats]:
@@ -202,7 +203,7 @@ class _Ear:
             if frame.rate != self.rate:
                 raise ValueError(f"its rate changes from {self.rate} to {frame.rate} Hz")
             if at is None:
-                at = self._position(frame, track)
+                at = self._position(frame)
             planes = _planes(frame)
             begin, end = max(0, first - at), planes.shape[1]
             if last:
@@ -218,16 +219,18 @@ class _Ear:
     def _frames(self, container: Any, track: Any) -> Iterator[Any]:
         """Decoded frames from shortly before the span on, the first with a known position."""
         if self._span.start > _PREROLL:
+            # Where the first sample stands, which a header may state otherwise.
+            self._origin = next((frame.pts or 0 for frame in container.decode(track)), 0)
             target = (self._span.start - _PREROLL) / float(track.time_base)
-            container.seek(int(target) + (track.start_time or 0), stream=track)
+            container.seek(int(target) + self._origin, stream=track)
         frames: Iterator[Any] = container.decode(track)
         return frames
 
-    def _position(self, frame: Any, track: Any) -> int:
+    def _position(self, frame: Any) -> int:
         """Samples of the track before this frame."""
         if self._span.start <= _PREROLL:
             return 0
-        ticks = int(frame.pts) - (track.start_time or 0)
+        ticks = int(frame.pts) - self._origin
         return round(ticks * float(frame.time_base) * self.rate)
 
     def _meet(self, frame: Any) -> None:

@@ -96,9 +96,10 @@ def bandwidth(samples: Floats) -> float:
     """Hz up to which there is sound: the highest with a mean power above -50 dB of the strongest.
 
     Source: `eval_bandwidth` of NVIDIA NeMo's Speech Data Explorer (512 points, 10 ms hop,
-    Blackman-Harris window). What lies below 50 Hz, a mean other than zero above all, is left out.
+    Blackman-Harris window). A mean other than zero and what lies below 50 Hz are left out.
     """
-    padded = np.pad(samples, (0, max(0, _FFT - len(samples))))
+    centred = samples - samples.mean(dtype=np.float64).astype(np.float32)
+    padded = np.pad(centred, (0, max(0, _FFT - len(samples))))
     frames = np.lib.stride_tricks.sliding_window_view(padded, _FFT)[::_HOP]
     spectrum = np.zeros(_FFT // 2 + 1)
     for start in range(0, len(frames), 256):

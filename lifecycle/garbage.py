@@ -54,6 +54,33 @@ def collect(item: Garbage) -> None:
         shutil.rmtree(item.path)
 
 
+def unneeded_audio(settings: Settings, *, remove: bool) -> Garbage:
+    """Decoded audio in the cache that no corpus of this project uses, as one sum.
+
+    What an older version of a corpus shares with the cache by hard links frees nothing and stays.
+
+    Args:
+        remove: prune it, too; else only look.
+
+    Raises:
+        StorageError: it cannot be removed, or a corpus cannot be read.
+    """
+    from data.audio_cache import FOLDER, AudioCache
+    from data.tables import UTTERANCES, load_corpus
+
+    folder = settings.cache / FOLDER
+    if not folder.is_dir():
+        return Garbage(folder, 0)
+    used = {
+        row.audio_sha256
+        for table in sorted(settings.corpora.glob(f"[!.]*/{UTTERANCES}"))
+        for row in load_corpus(table.parent)
+    }
+    with AudioCache(folder) as cache:
+        sizes = cache.prune(used) if remove else cache.unused(used)
+    return Garbage(folder, sum(sizes.values()))
+
+
 def _evidence(store: ArtifactStore, domain: str) -> set[str]:
     """Hashes that certificates and the current artifacts name."""
     decided = store.history(domain, certificate.STAGE)

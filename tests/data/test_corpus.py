@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ import pytest
 import soundfile
 
 from data.audio import SAMPLE_RATE, read_flac, write_flac
+from data.audio_cache import AudioCache, Kept, Result, Unusable, drop
 from data.corpus import (
+    MEASUREMENTS,
     QUARANTINE,
     UTTERANCES,
     CorpusSummary,
@@ -26,13 +29,18 @@ from data.corpus import (
     load_corpus,
     read_rejects,
     read_utterances,
+    recording_key,
     source_fingerprint,
     write_utterances,
 )
+from data.decoding import Decoded
 from data.fetch import fetch
-from data.rendering import Job, render_all
-from data.sources.base import FileAudio, Recording, Reject, Speech
+from data.fingerprint import NEAR, similarity
+from data.measuring import measure
+from data.rendering import render_all
+from data.sources.base import FileAudio, Recording
 from data.splits import assign_splits, check_splits
+from data.tables import read_measurements
 from voiceforge.errors import IntegrityError, StageError, StorageError, UsageError
 from voiceforge.files import sha256_file, sha256_folder
 from voiceforge.params import DomainParams, load_params
@@ -57,7 +65,9 @@ ESPEAK = {
 
 def build(params: DomainParams, out: Path, cache: Path, **options: Any) -> CorpusSummary:
     out.mkdir(parents=True, exist_ok=True)
-    fields = {"project": out.parent, "cache": cache, "offline": False, "timeout": 10, "workers": 2}
+    audio = out.parent / "audio cache"
+    fields = {"project": out.parent, "cache": cache, "offline": False, "timeout": 10, "workers": 2,
+              "audio_cache": audio}  # fmt: skip
     return build_corpus(params, out, **{**fields, **options})
 
 
@@ -160,6 +170,7 @@ def test_a_corpus_is_what_its_table_says(
     assert {path.name for path in out.iterdir()} == {
         "audio",
         UTTERANCES,
+        MEASUREMENTS,
         QUARANTINE,
         "summary.json",
     }
@@ -178,9 +189,8 @@ def test_two_builds_are_the_same_bytes(
     espeak_corpus: tuple[DomainParams, Path, CorpusSummary], cache: Path, tmp_path: Path
 ) -> None:
     params, out, _ = espeak_corpus
-    build(params, tmp_path / "again", cache, workers=1, resume=tmp_path / "resume")
+    build(params, tmp_path / "again", cache, workers=1)
     assert sha256_folder(tmp_path / "again") == sha256_folder(out)
-    assert list((tmp_path / "resume").iterdir()) == []
 
 
 def test_italian_prompts_whole(project: Path, cache: Path, tmp_path: Path) -> None:
@@ -196,15 +206,8 @@ def test_italian_prompts_whole(project: Path, cache: Path, tmp_path: Path) -> No
 def test_a_killed_build_ends_its_processes_and_goes_on_where_it_stopped(
     project: Path, cache: Path, tmp_path: Path
 ) -> None:
-    params = domain(project, {**ESPEAK, "clips_per_accent": {"train": 90, "dev": 4}})
-    (tmp_path / "params.json").write_text(params.model_dump_json())
-    (tmp_path / "build.py").write_text(_BUILD)
-    process = subprocess.Popen(
-        [sys.executable, "build.py", project, cache],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    params = domain(project, {**ESPEAK, "clips_per_accent": {"train": 50, "dev": 4}})
+    process = _start(params, project, cache, tmp_path)
     assert process.stdout is not None
     while int(process.stdout.readline()) < 48:
         pass
@@ -215,48 +218,86 @@ def test_a_killed_build_ends_its_processes_and_goes_on_where_it_stopped(
     process.stdout.close()
     _, alive = psutil.wait_procs(children, timeout=15)
     assert not alive
-    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "resume").rglob("*.flac")}
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "audio").rglob("*.flac")}
     assert len(kept) >= 48
 
     # A file with a whole header and half its content, as a power cut leaves it, is made anew.
     broken = min(kept)
     content = broken.read_bytes()
     broken.write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
-    ends: list[int] = []
-
-    def watch(done: int, total: int) -> None:
-        if done == total:
-            ends.append(total)
-            for path, mtime in kept.items():
-                assert (path.stat().st_mtime_ns == mtime) == (path != broken)
-
-    build(params, tmp_path / "second", cache, workers=1, resume=tmp_path / "resume", progress=watch)
-    assert ends and ends[0] > len(kept)
-    build(params, tmp_path / "clean", cache, workers=1)
+    done: list[int] = []
+    build(
+        params,
+        tmp_path / "second",
+        cache,
+        workers=1,
+        audio_cache=tmp_path / "audio",
+        progress=lambda number, total: done.append(number),
+    )
+    # All but the broken one, and what was under way and not yet written down, was there.
+    assert done[0] >= 47
+    for path, mtime in kept.items():
+        assert (path.stat().st_mtime_ns == mtime) == (path != broken)
+    build(params, tmp_path / "clean", cache, workers=1, audio_cache=tmp_path / "other")
     assert sha256_folder(tmp_path / "second") == sha256_folder(tmp_path / "clean")
+
+
+def test_ctrl_c_leaves_no_half_corpus_and_no_process(
+    project: Path, cache: Path, tmp_path: Path
+) -> None:
+    params = domain(project, {**ESPEAK, "clips_per_accent": {"train": 50, "dev": 4}})
+    process = _start(params, project, cache, tmp_path)
+    assert process.stdout is not None
+    while int(process.stdout.readline()) < 16:
+        pass
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode not in (0, None)
+    _, alive = psutil.wait_procs(children, timeout=15)
+    assert not alive
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == ["audio", "build.py", "params.json"]
+    assert not list((tmp_path / "audio").rglob("*.part"))
+    with AudioCache(tmp_path / "audio") as cached:
+        assert cached.unused(()).keys()  # whole, and found by the next build
+
+
+def _start(params: DomainParams, project: Path, cache: Path, folder: Path) -> subprocess.Popen[str]:
+    (folder / "params.json").write_text(params.model_dump_json())
+    (folder / "build.py").write_text(_BUILD)
+    return subprocess.Popen(
+        [sys.executable, "build.py", project, cache],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
 
 
 _BUILD = """
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, sys.argv[1])
 from data.corpus import build_corpus
+from voiceforge.files import new_folder
 from voiceforge.params import DomainParams
 
 if __name__ == "__main__":
-    Path("out").mkdir()
-    build_corpus(
-        DomainParams.model_validate_json(Path("params.json").read_text()),
-        Path("out"),
-        project=Path("."),
-        cache=Path(sys.argv[2]),
-        offline=False,
-        timeout=10,
-        workers=1,
-        resume=Path("resume"),
-        progress=lambda done, total: print(done, flush=True),
-    )
+    with new_folder(Path("out")) as out:
+        build_corpus(
+            DomainParams.model_validate_json(Path("params.json").read_text()),
+            out,
+            project=Path("."),
+            cache=Path(sys.argv[2]),
+            offline=False,
+            timeout=10,
+            workers=1,
+            audio_cache=Path("audio").resolve(),
+            progress=lambda done, total: print(done, flush=True),
+        )
 """
 
 
@@ -267,27 +308,34 @@ class _Deadly(str):
         return os._exit, (7,)
 
 
-def _job(folder: Path, name: str, path: Path | None, text: str = "text") -> Job:
-    audio = Speech("espeak", "en-gb+m1") if path is None else FileAudio(path)
-    recording = Recording(
-        name, text, "en", "en", "s", "folder:x", "L", "granted", path is None, f"{name}.wav", audio
-    )
-    return Job(recording, folder / "audio" / f"{name}.flac")
+def _recording(name: str, path: Path, text: str = "text", start: float = 0.0) -> Recording:
+    return Recording(
+        name, text, "en", "en", "s", "folder:x", "L", "granted", False, f"{name}.wav",
+        FileAudio(path, start, 1.0 if start else None),
+    )  # fmt: skip
+
+
+def _rendered(recordings: Sequence[Recording], folder: Path, workers: int) -> dict[int, Result]:
+    found: dict[int, Result] = {}
+    for some in render_all(recordings, folder, workers):
+        assert not found.keys() & some.keys()
+        found |= some
+    return found
 
 
 def test_a_recording_that_kills_its_process_costs_only_itself(
     tmp_path: Path, speech: np.ndarray[Any, Any]
 ) -> None:
     write_flac(tmp_path / "good.flac", speech)
-    jobs = [_job(tmp_path, f"good-{n}", tmp_path / "good.flac") for n in range(40)]
-    jobs[17] = _job(tmp_path, "deadly", tmp_path / "good.flac", _Deadly("x"))
-    outcomes = render_all(jobs, 2, lambda done, total: None)
-    assert len(outcomes) == 40
-    for number, outcome in enumerate(outcomes):
+    recordings = [_recording(f"good-{n}", tmp_path / "good.flac") for n in range(40)]
+    recordings[17] = _recording("deadly", tmp_path / "good.flac", _Deadly("x"))
+    results = _rendered(recordings, tmp_path / "audio", 2)
+    assert sorted(results) == list(range(40))
+    for number, result in results.items():
         if number == 17:
-            assert isinstance(outcome, Reject) and outcome.reason == "crashed"
+            assert isinstance(result, Unusable) and result.reason == "crashed"
         else:
-            assert not isinstance(outcome, Reject) and outcome.seconds == 1.0
+            assert isinstance(result, Kept) and result.seconds == 1.0
 
 
 def test_what_cannot_be_written_ends_the_build(
@@ -296,7 +344,95 @@ def test_what_cannot_be_written_ends_the_build(
     write_flac(tmp_path / "good.flac", speech)
     (tmp_path / "audio").touch()  # a file where a folder belongs
     with pytest.raises((OSError, StorageError)):
-        render_all([_job(tmp_path, "x", tmp_path / "good.flac")], 1, lambda done, total: None)
+        _rendered([_recording("x", tmp_path / "good.flac")], tmp_path / "audio", 1)
+
+
+def test_every_utterance_has_its_measurement(
+    project: Path, cache: Path, recordings: Path, tmp_path: Path
+) -> None:
+    params = domain(project, {"kind": "folder", "path": "calls", "language": "en"})
+    build(params, tmp_path / "out", cache)
+    rows, facts = load_corpus(tmp_path / "out"), read_measurements(tmp_path / "out" / MEASUREMENTS)
+    assert [row.id for row in rows] == [fact.id for fact in facts]
+    good, narrow = facts
+    assert (good.rate, good.channels) == (16_000, 1) and (narrow.rate, narrow.channels) == (8000, 2)
+    assert good.bandwidth > 6000 > 4300 > narrow.bandwidth
+    assert good.speech > 0.4 and narrow.speech > 0.4
+    assert similarity(good.fingerprint, narrow.fingerprint) > NEAR
+    samples = read_flac(tmp_path / "out" / rows[0].audio)
+    assert measure("calls-good", Decoded(samples, 16_000, 1, good.clipped)) == good
+
+
+def test_equal_audio_is_one_file(
+    project: Path, cache: Path, tmp_path: Path, speech: np.ndarray[Any, Any]
+) -> None:
+    folder = tmp_path / "calls"
+    folder.mkdir()
+    soundfile.write(folder / "a.wav", speech, SAMPLE_RATE)
+    soundfile.write(folder / "copy of a.flac", speech, SAMPLE_RATE)
+    soundfile.write(folder / "b.wav", speech[::-1], SAMPLE_RATE)
+    table = "audio,text,id\na.wav,one,1\ncopy of a.flac,one,2\nb.wav,two,3\nb.wav,two,4\n"
+    (folder / "t.csv").write_text(table)
+    params = domain(project, {"kind": "folder", "path": "calls", "language": "en"})
+    build(params, tmp_path / "out", cache)
+    rows = load_corpus(tmp_path / "out")
+    assert [row.audio_sha256 == rows[0].audio_sha256 for row in rows] == [True, True, False, False]
+    assert rows[2].audio == rows[3].audio
+    assert len(list((tmp_path / "out" / "audio").rglob("*.flac"))) == 2
+    assert all(row.audio == f"audio/{row.audio_sha256[:2]}/{row.audio_sha256}.flac" for row in rows)
+
+
+def test_a_rebuild_decodes_only_what_is_new(
+    project: Path,
+    cache: Path,
+    recordings: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    params = domain(project, {"kind": "folder", "path": "calls", "language": "en"})
+    rendered: list[list[str]] = []
+    real = render_all
+
+    def watched(chosen: Sequence[Recording], *more: Any) -> Any:
+        rendered.append(sorted(recording.where for recording in chosen))
+        return real(chosen, *more)
+
+    monkeypatch.setattr("data.corpus.render_all", watched)
+    build(params, tmp_path / "first", cache)
+    assert len(rendered[0]) == 10
+    # Neither what was decoded nor what cannot be is tried again.
+    build(params, tmp_path / "second", cache)
+    assert rendered[1] == []
+    assert sha256_folder(tmp_path / "second") == sha256_folder(tmp_path / "first")
+    row = load_corpus(tmp_path / "first")[0]
+    assert (tmp_path / "first" / row.audio).stat().st_nlink == 3
+
+    # Somebody wrote into a corpus, and so, by the hard link, into the cache: it goes nowhere else.
+    with (tmp_path / "first" / row.audio).open("r+b") as stream:
+        stream.seek(-3, os.SEEK_END)
+        stream.write(b"!")
+    os.utime(recordings / "short.wav", (5, 5))
+    build(params, tmp_path / "third", cache)
+    assert rendered[2] == ["good.wav", "short.wav"]
+    assert sha256_file(tmp_path / "third" / row.audio) == row.audio_sha256
+
+    assert drop(tmp_path / "cache", [row.audio_sha256]) == 0  # no such cache, nothing to forget
+    with AudioCache(tmp_path / "audio cache") as kept:
+        assert kept.drop([row.audio_sha256]) == 1
+    build(params, tmp_path / "fourth", cache)
+    assert rendered[3] == ["good.wav"]
+
+
+def test_segments_of_one_file_are_utterances_of_their_own(
+    tmp_path: Path, speech: np.ndarray[Any, Any]
+) -> None:
+    long = np.concatenate([speech * level for level in (1.0, 0.5, 0.25)])
+    write_flac(tmp_path / "long.flac", long)
+    cut = [_recording(f"s{start}", tmp_path / "long.flac", start=start) for start in (1.0, 2.0)]
+    results = _rendered(cut, tmp_path / "audio", 1)
+    peaks = [result.measurement.peak for _, result in sorted(results.items())]  # type: ignore[union-attr]
+    assert peaks[0] == pytest.approx(2 * peaks[1], rel=0.01)
+    assert recording_key(cut[0]) != recording_key(cut[1])
 
 
 def test_nothing_usable_is_an_error_that_says_why(
@@ -357,22 +493,19 @@ def test_tables_keep_every_field_and_refuse_others(
 
 
 def test_workers_do_not_hold_the_corpus_in_memory(
-    project: Path, cache: Path, tmp_path: Path, speech: np.ndarray[Any, Any]
+    tmp_path: Path, speech: np.ndarray[Any, Any]
 ) -> None:
     """Twenty times the recordings, the same memory: nothing decoded is kept."""
     write_flac(tmp_path / "clip.flac", np.tile(speech, 10))
     peaks = []
     for count in (10, 200):
-        jobs = [_job(tmp_path / str(count), f"c{n}", tmp_path / "clip.flac") for n in range(count)]
+        recordings = [_recording(f"c{n}", tmp_path / "clip.flac") for n in range(count)]
         seen = [0]
-
-        def watch(done: int, total: int, seen: list[int] = seen) -> None:
+        for some in render_all(recordings, tmp_path / str(count), 1):
+            assert {getattr(result, "seconds", None) for result in some.values()} == {10.0}
             for child in psutil.Process().children(recursive=True):
                 with contextlib.suppress(psutil.NoSuchProcess):
                     seen.append(child.memory_info().rss)
-
-        outcomes = render_all(jobs, 1, watch)
-        assert {getattr(outcome, "seconds", None) for outcome in outcomes} == {10.0}
         peaks.append(max(seen))
     # 200 clips of 10 s are 128 MB as samples.
     assert 0 < peaks[1] < peaks[0] + 40e6
