@@ -211,7 +211,7 @@ def gate_problems(corpus: Corpus, gate: Gate) -> list[str]:
         elif text_id(text_key(text)) != member.text:
             problem = "of another text than was frozen"
         elif split != "test":
-            problem = "no longer put into test by the split ledger"
+            problem = "not in test, since the split ledger has its text or speaker elsewhere"
         else:
             continue
         found.setdefault(problem, []).append(member.id)

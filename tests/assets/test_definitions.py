@@ -71,6 +71,7 @@ def test_checks_block_where_going_on_would_be_wrong(definitions: Any) -> None:
         "few_quarantined": True,
         "has_version": False,
         "splits_are_disjoint": True,
+        "gate_is_sealed": True,
         "loss_fell": True,
         "weights_are_finite": True,
         "engine_agrees": True,

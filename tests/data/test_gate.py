@@ -77,7 +77,7 @@ def test_what_falls_into_test_later_waits() -> None:
     [
         ({"audio_sha256": "ff"}, "clip-9 is of other audio than was frozen"),
         ({"text": "Sentence nine"}, "clip-9 is of another text than was frozen"),
-        ({"split": "left-out"}, "clip-9 is no longer put into test by the split ledger"),
+        ({"split": "left-out"}, "clip-9 is not in test, since the split ledger"),
         ({"id": "clip-x"}, "clip-9 is missing from the corpus"),
     ],
 )
@@ -96,9 +96,7 @@ def test_another_way_to_write_the_same_words_is_no_change() -> None:
 
 def test_many_missing_members_are_counted() -> None:
     (problem,) = gate_problems(ROWS[:8], GATE)
-    assert problem == (
-        "Gate set gate-1 of calls: clip-10, clip-11, clip-12 and 3 more are missing from the corpus."
-    )
+    assert "clip-10, clip-11, clip-12 and 3 more are missing from the corpus" in problem
 
 
 MEMBER = ROWS[8]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from data.gate import Gate, gate_problems, leaks, new_gate, seal
-from data.ledger import Ledger, read_ledger, write_ledger
+from data.ledger import Ledger, read_ledger, speaker_id, text_id, write_ledger
 from data.splits import assign, check_splits, text_key
 from data.utterance import Split, Utterance
 from voiceforge.params import SplitParams
@@ -156,18 +156,19 @@ class Moves(RuleBasedStateMachine):
             return
         frozen = {member.id: member for member in self.gates[-1].members}
         assert {row.id for row in self.sealed if row.split == "test"} <= set(frozen)
-        whole = all(
+        there = all(
             name in self.rows
             and self.rows[name].audio_sha256 == member.audio_sha256
-            and self._is_text(self.rows[name].text, member.text)
+            and text_id(text_key(self.rows[name].text)) == member.text
             for name, member in frozen.items()
         )
-        assert (gate_problems(self.sealed, self.gates[-1]) == []) == whole
-
-    def _is_text(self, text: str, key: str) -> bool:
-        from data.ledger import text_id
-
-        return text_id(text_key(text)) == key
+        # A member renamed to somebody who trains cannot stay in test.
+        renamed = any(
+            name in self.rows and speaker_id(self.rows[name].speaker) != member.speaker
+            for name, member in frozen.items()
+        )
+        sound = gate_problems(self.sealed, self.gates[-1]) == []
+        assert sound == there or (renamed and not sound)
 
     def _add(self, text: str, speaker: str, audio: str = "") -> None:
         self.made += 1
@@ -201,4 +202,4 @@ class Moves(RuleBasedStateMachine):
 
 
 TestMoves = Moves.TestCase
-TestMoves.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)
+TestMoves.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
