@@ -222,8 +222,9 @@ def _remove_artifacts(
 ) -> None:
     keep_sides(workspace, forgotten)
     root = workspace.store.root / workspace.domain.name
-    unfinished = [path for path in sorted(root.glob("*/.work-*")) if path.is_dir()]
-    for path in [*(root / name for name in traces.remove), *unfinished]:
+    unfinished = sorted(root.glob("*/.work-*"))
+    shown = [workspace.settings.home / "previews" / workspace.domain.name]  # clips to hear
+    for path in [*(root / name for name in traces.remove), *unfinished, *shown]:
         if path.is_dir():
             log.done.append(f"deleted {path}")
             _delete(path)

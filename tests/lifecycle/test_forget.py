@@ -450,6 +450,8 @@ def test_what_the_base_model_heard_and_releases_go_too(calls: Calls) -> None:
         for row in (theirs, other)
     ]
     write_text(heard, "".join(f"{line}\n" for line in lines))
+    preview = calls.settings.home / "previews" / DOMAIN / "index.html"
+    write_text(preview, theirs.text)
     for row in (theirs, other):
         release(
             calls.ledgers,
@@ -463,6 +465,7 @@ def test_what_the_base_model_heard_and_releases_go_too(calls: Calls) -> None:
     calls.forget()
     assert json.loads(heard.read_text())["audio"] == other.audio_sha256
     assert [one.id for one in read_releases(calls.ledgers)] == [other.id]
+    assert not preview.exists()
 
 
 def test_the_command_prints_and_a_dry_run_changes_nothing(
