@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from lifecycle import certificate, corpus, marks
 from lifecycle.artifacts import MANIFEST
+from lifecycle.corpus_page import corpus_page
 from lifecycle.findings import (
     Findings,
     existing_registry,
@@ -223,7 +224,9 @@ def _remove_artifacts(
     keep_sides(workspace, forgotten)
     root = workspace.store.root / workspace.domain.name
     unfinished = sorted(root.glob("*/.work-*"))
-    shown = [workspace.settings.home / "previews" / workspace.domain.name]  # clips to hear
+    # Pages with clips to hear, and with names.
+    shown = [workspace.settings.home / "previews" / workspace.domain.name]
+    shown.append(corpus_page(workspace).parent)
     for path in [*(root / name for name in traces.remove), *unfinished, *shown]:
         if path.is_dir():
             log.done.append(f"deleted {path}")

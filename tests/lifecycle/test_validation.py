@@ -20,7 +20,6 @@ from lifecycle.validation import (
     AGREEMENT,
     QUARANTINE,
     TABLE,
-    ledger,
     make_validation,
     release_utterance,
 )
@@ -68,7 +67,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, project: Path, cache: Path) 
 @pytest.fixture
 def workspace(built: Settings) -> Workspace:
     workspace = open_workspace(DOMAIN, built)
-    (ledger(workspace) / RELEASES).unlink(missing_ok=True)
+    (workspace.ledgers / RELEASES).unlink(missing_ok=True)
     return workspace
 
 
@@ -106,7 +105,7 @@ def test_a_release_brings_an_utterance_back_and_a_damaged_file_stops_the_stage(
     assert made.summary["utterances"] == 4
     with pytest.raises(UsageError, match="It is not there at all"):
         release_utterance(workspace, name, "suspect-transcript", "again", "Ada")
-    path = ledger(workspace) / RELEASES
+    path = workspace.ledgers / RELEASES
     path.write_text(path.read_text() + "{}\n")
     with pytest.raises(IntegrityError, match=r"releases\.jsonl, line 2"):
         make_validation(workspace)
