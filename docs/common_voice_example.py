@@ -56,9 +56,7 @@ def _wrong(folder: Path, rows: list[dict[str, str]]) -> list[dict[str, str]]:
     speech = speak(said, "en-gb+m2")
     quiet = np.zeros(2 * SAMPLE_RATE, np.float32)
     wrong = [
-        _clip(
-            folder, "m2", "other_words", "Please bring two cups of flour and some butter.", speech
-        ),
+        _clip(folder, "m2", "other_words", "Some butter and flour.", speech),
         _clip(folder, "m2", "cyrillic", "Смотритель маяка насчитал девять кораблей.", speech),
         _clip(folder, "m3", "nothing", said, quiet),
         _clip(folder, "m3", "clipped", said, np.clip(speech * 40, -1, 1).astype(np.float32)),

@@ -1,0 +1,192 @@
+"""`voiceforge corpus ...` as a person uses it: sources come, grow, are judged and removed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+NAME = "voices-en"
+
+
+@pytest.fixture
+def voices(place: Any, project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The example of docs/corpora.md in the user's folder."""
+    folder = place.path / "my-voices"
+    synthesise(project, folder, monkeypatch)
+    return folder
+
+
+def synthesise(project: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, *options: str) -> None:
+    script = project / "docs" / "common_voice_example.py"
+    monkeypatch.setattr(sys, "argv", [str(script), str(folder), *options])
+    runpy.run_path(str(script), run_name="__main__")
+
+
+def add(place: Any, voices: Path, *more: str) -> Any:
+    return place(
+        "corpus", "add", NAME, "--source", "common-voice", "--path", voices, "--language", "en",
+        "--consent", "granted", *more,
+    )  # fmt: skip
+
+
+def shown(place: Any) -> dict[str, Any]:
+    ended = place("corpus", "show", NAME, "--json")
+    assert ended.code == 0, ended.err
+    result: dict[str, Any] = json.loads(ended.out)
+    return result
+
+
+def test_a_corpus_from_its_source_to_its_end(place: Any, voices: Path, project: Path) -> None:
+    before = (place.path / "params.yaml").read_text()
+    ended = add(place, voices)
+    assert ended.code == 0, ended.err
+    assert "(a new domain): 128 recordings, 1 that cannot be used" in ended.err
+    params = (place.path / "params.yaml").read_text()
+    assert params.startswith(before)
+    assert yaml.safe_load(params)["domains"][NAME]["sources"] == [
+        {"kind": "common-voice", "path": "my-voices", "consent": "granted", "language": "en"}
+    ]
+
+    first = shown(place)
+    assert first["utterances"] + len({row["id"] for row in first["quarantine"]}) == 129
+    reasons = {row["id"]: row["reason"] for row in first["quarantine"]}
+    assert reasons["cv-empty"] == "empty"
+    assert reasons["cv-cyrillic"] == "wrong-script"
+    assert reasons["cv-clipped"] == "clipped"
+    assert reasons["cv-other-words"] == "suspect-transcript"
+    assert sum(part["utterances"] for part in first["parts"]) == first["utterances"]
+    page = Path(first["page"])
+    players = page.read_text().count("<audio")
+    assert players > 3
+    heard = [part.split('"')[0] for part in page.read_text().split('src="')[1:]]
+    assert all((page.parent / source).is_file() for source in heard)
+
+    ended = place("corpus", "quarantine", NAME, "--reason", "bracketed-text")
+    assert "[noise]" in ended.out
+    ended = place("corpus", "quarantine", NAME, "--reason", "beeps")
+    assert ended.code == 2
+    assert "there is:" in ended.paragraph()
+
+    ended = place("corpus", "release", NAME, "cv-empty", "--why", "it is not")
+    assert ended.code == 2
+    assert "cannot be released" in ended.paragraph()
+    ended = place(
+        "corpus", "release", NAME, "cv-clipped", "--why", "loud, but right", "--by", "Eva"
+    )
+    assert ended.code == 0, ended.err
+    released = shown(place)
+    assert released["utterances"] == first["utterances"] + 1
+    assert released["released"] == 1
+
+    ended = place("corpus", "freeze", NAME, "--why", "first release", "--by", "Eva")
+    assert ended.code == 0, ended.err
+    assert "gate-1 of voices-en is frozen" in ended.out
+    ended = place("corpus", "freeze", NAME, "--why", "again")
+    assert ended.code == 2
+    assert "It does not change" in ended.paragraph()
+
+    synthesise(project, voices, "--more")
+    ended = place("corpus", "validate", NAME)
+    assert ended.code == 0, ended.err
+    grown = shown(place)
+    assert len(grown["versions"]) == 2
+    old = grown["versions"][-1]["md5"]
+    ended = place("corpus", "diff", f"{NAME}@{old}", NAME, "--json")
+    assert ended.code == 0, ended.err
+    difference = json.loads(ended.out)
+    assert len(difference["added"]) == 12
+    assert not difference["removed"] and not difference["moved"] and not difference["changed"]
+    ended = place("corpus", "diff", NAME, NAME)
+    assert "Added:     none" in ended.out
+
+    ended = place("corpus", "list")
+    row = next(line for line in ended.out.splitlines() if NAME in line)
+    assert "common-voice" in row and f"{grown['utterances']}" in row
+    assert "not built yet" in ended.out
+
+    assert place("corpus", "remove", NAME).code == 2
+    assert (place.path / "data/corpora" / NAME).is_dir()
+    ended = place("corpus", "remove", NAME, "--yes")
+    assert ended.code == 0, ended.err
+    assert (place.path / "params.yaml").read_text().rstrip() == before.rstrip()
+    assert not (place.path / "data/corpora" / NAME).exists()
+    assert (place.path / "data/ledgers" / NAME / "splits.csv").is_file()
+
+
+def test_a_second_source_comes_and_goes(place: Any, voices: Path) -> None:
+    assert add(place, voices, "--no-build").code == 0
+    before = (place.path / "params.yaml").read_text()
+    ended = place(
+        "corpus", "add", NAME, "--source", "prompts", "--set", "language=en", "--no-build"
+    )
+    assert ended.code == 0, ended.err
+    kinds = [
+        source["kind"]
+        for source in yaml.safe_load((place.path / "params.yaml").read_text())["domains"][NAME][
+            "sources"
+        ]
+    ]
+    assert kinds == ["common-voice", "prompts"]
+    assert place("corpus", "remove", NAME, "--source", "2", "--yes").code == 0
+    assert (place.path / "params.yaml").read_text() == before
+    ended = place("corpus", "remove", NAME, "--source", "1", "--yes")
+    assert ended.code == 2
+    assert "has only this source" in ended.paragraph()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["add", "x", "--source", "tape", "--language", "en"], "There are: folder, common-voice"),
+        (["add", "x", "--source", "folder", "--path", "my-voices"], "needs --language"),
+        (["add", "x", "--source", "folder", "--language", "en"], "path is missing"),
+        (
+            ["add", "x", "--source", "prompts", "--language", "en", "--path", "."],
+            "has no path. Leave --path out",
+        ),
+        (
+            ["add", "x", "--source", "common-voice", "--language", "en", "--path", "nowhere"],
+            "does not exist",
+        ),
+        (
+            ["add", "x", "--source", "common-voice", "--language", "en", "--path", "my-voices",
+             "--set", "colour=red"],
+            "unknown key x.sources.0.colour",
+        ),
+        (
+            ["add", "x", "--source", "common-voice", "--language", "en", "--path", "my-voices",
+             "--consent", "maybe"],
+            "x.sources.0.consent is 'maybe'",
+        ),
+        (
+            ["add", "x", "--source", "common-voice", "--language", "en", "--path", "my-voices",
+             "--set", "red"],
+            "is no KEY=VALUE",
+        ),
+        (
+            ["add", "telephony-en", "--source", "common-voice", "--path", "my-voices",
+             "--base-model", "whisper-base"],
+            "--base-model is for a new domain",
+        ),
+        (["show", "telephony-en"], "has not been built and validated yet"),
+        (["show", "nowhere"], "There is no domain 'nowhere'"),
+        (["validate", "nowhere"], "There is no domain 'nowhere'"),
+        (["remove", "nowhere", "--yes"], "There is no domain 'nowhere'"),
+        (["remove", "telephony-en", "--source", "9", "--yes"], "no source number 9"),
+        (["diff", "telephony-en@123", "telephony-en"], "is not a version of a corpus"),
+        (["diff", f"telephony-en@{'0' * 32}", "telephony-en"], "neither in DVC's cache nor"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_meant_changes_nothing(
+    place: Any, voices: Path, arguments: list[str], words: str
+) -> None:
+    before = (place.path / "params.yaml").read_bytes()
+    ended = place("corpus", *arguments)
+    assert ended.code in (1, 2), ended.err
+    assert words in " ".join(ended.paragraph().split())
+    assert (place.path / "params.yaml").read_bytes() == before
