@@ -31,7 +31,7 @@ from data.ledger import read_ledger, write_ledger
 from data.splits import assign, check_splits, split_summary, text_key
 from data.tables import read_utterance_table, write_utterance_table
 from evaluation.runners import machine_name
-from evaluation.text import normalise
+from evaluation.text import normaliser
 from voiceforge.params import load_params
 from voiceforge.settings import PARAMS_FILE, load_settings
 
@@ -167,7 +167,7 @@ def _split(folder: Path, project: Path, version: str) -> None:
     """What the splits stage does: assign, extend the ledger, write the table, sum it up."""
     table = read_utterance_table(folder / f"{version}.parquet")
     params = load_params(project / PARAMS_FILE)[_DOMAIN].splits
-    made = assign(table, params, {}, _same, read_ledger(folder / "splits.csv"))
+    made = assign(table, params, {}, _same(), read_ledger(folder / "splits.csv"))
     write_ledger(folder / "splits.csv", made.ledger)
     table = with_splits(table, made.splits)
     split_summary(table)
@@ -177,7 +177,7 @@ def _split(folder: Path, project: Path, version: str) -> None:
 def _check(folder: Path, project: Path) -> None:
     table = read_utterance_table(folder / "second-split.parquet")
     params = load_params(project / PARAMS_FILE)[_DOMAIN].splits
-    problems = check_splits(table, params, {}, _same, read_ledger(folder / "splits.csv"))
+    problems = check_splits(table, params, {}, _same(), read_ledger(folder / "splits.csv"))
     assert not problems, problems[:3]
 
 
@@ -188,8 +188,10 @@ def _compare(folder: Path) -> None:
     assert found.unchanged + len(found.changed) == len(column(first, "id"))
 
 
-def _same(text: str) -> str:
-    return text_key(normalise(text, "whisper-english", "en")) or text_key(text)
+def _same() -> Callable[[str], str]:
+    """What makes two texts one in an English domain, as `lifecycle.splits.same_text` has it."""
+    scored = normaliser("whisper-english", "en")
+    return lambda text: text_key(scored(text)) or text_key(text)
 
 
 if __name__ == "__main__":

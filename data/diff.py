@@ -122,7 +122,7 @@ def diff(before: Corpus, after: Corpus) -> Diff:
 
 def _table(corpus: Corpus) -> ArrowTable:
     table = utterance_table(corpus) if isinstance(corpus, Sequence) else corpus
-    return table.combine_chunks()
+    return table.select(["id", *FIELDS])
 
 
 def _places(old: ArrowTable, new: ArrowTable) -> Any:

@@ -31,8 +31,8 @@ Standing = Literal["train", "dev", "test", "shared"]
 _HEADER = re.compile(r"# VoiceForge split ledger, version (\d+), seed (-?\d+)")
 _COLUMNS = "kind,key,split"
 _LINE = re.compile(
-    r"(?:(speaker),([0-9a-f]{16}),(train|dev|test|shared)"
-    r"|(audio|text),([0-9a-f]{16}),(train|dev|test))"
+    r"(?:audio|text),[0-9a-f]{16},(?:train|dev|test)"
+    r"|speaker,[0-9a-f]{16},(?:train|dev|test|shared)"
 )
 _SHOWN = 5
 
@@ -72,13 +72,13 @@ def audio_id(sha256: str) -> str:
 def ledger_text(ledger: Ledger) -> str:
     """The content of the file, the same for equal ledgers."""
     lines = [
-        f"{kind},{key},{split}"
+        f"{kind},{key},{entries[key]}"
         for kind, entries in (
             ("audio", ledger.audio),
             ("speaker", ledger.speakers),
             ("text", ledger.texts),
         )
-        for key, split in sorted(entries.items())
+        for key in sorted(entries)
     ]
     head = f"# VoiceForge split ledger, version {VERSION}, seed {ledger.seed}"
     return "\n".join([head, _COLUMNS, *lines, ""])
@@ -122,10 +122,9 @@ def read_ledger(path: Path) -> Ledger | None:
     if lines[1:2] != [_COLUMNS]:
         problems.append(f"line 2 is not {_COLUMNS!r}")
     entries: dict[str, dict[str, str]] = {"audio": {}, "speaker": {}, "text": {}}
-    match = _LINE.fullmatch
+    sound = _LINE.fullmatch
     for number, line in enumerate(lines[2:], start=3):
-        found = match(line)
-        if found is None:
+        if sound(line) is None:
             problems.append(f"line {number} is {line[:60]!r}")
             continue
         kind, key, split = line.split(",")

@@ -63,7 +63,9 @@ def assign(
     audio = [audio_id(sha256) for sha256 in column(corpus, "audio_sha256")]
     standings = speaker_standings(corpus, params, declared, ledger, audio)
     groups = {text: same(text) for text in dict.fromkeys(texts)}
-    by_text = _text_splits(texts, speakers, audio, groups, standings, params, ledger)
+    ids = {group: text_id(group) for group in dict.fromkeys(groups.values())}
+    settled = {group: ledger.texts[key] for group, key in ids.items() if key in ledger.texts}
+    by_text = _text_splits(texts, speakers, audio, groups, settled, standings, params, ledger)
     cells: list[Split] = []
     for text, speaker in zip(texts, speakers, strict=True):
         split, standing = by_text[groups[text]], standings[speaker]
@@ -75,7 +77,7 @@ def assign(
     ]
     extended = Ledger(
         ledger.seed,
-        {**ledger.texts, **{text_id(group): split for group, split in by_text.items()}},
+        {**ledger.texts, **{ids[group]: split for group, split in by_text.items()}},
         {**ledger.speakers, **{speaker_id(name): where for name, where in standings.items()}},
         heard,
     )
@@ -171,17 +173,15 @@ def _text_splits(
     speakers: Sequence[str],
     audio: Sequence[str],
     groups: Mapping[str, str],
+    settled: Mapping[str, Heard],
     standings: Mapping[str, Standing],
     params: SplitParams,
     ledger: Ledger,
 ) -> dict[str, Heard]:
-    """The split of every text group: the ledger's; else that of its recordings under an older text,
-    of its only speakers, or of its hash."""
-    result = {
-        group: ledger.texts[key]
-        for group in dict.fromkeys(groups.values())
-        if (key := text_id(group)) in ledger.texts
-    }
+    """The split of every text group: the settled one, or else that of its recordings under an
+    older text, of its only speakers, or of its hash.
+    """
+    result = dict(settled)
     heard: dict[str, set[Heard]] = defaultdict(set)
     standing_of: dict[str, Standing] = {}
     for text, speaker, key in zip(texts, speakers, audio, strict=True):

@@ -16,7 +16,16 @@ _SYMBOLS = ".%$¢€£"
 """What the English rules keep until numbers are done."""
 
 _DIGIT = re.compile(r"\d")
+_WORD = re.compile(r"\w+")
 _PLAIN = re.compile(r"[a-z' ]+")
+_FILLERS = re.compile(r"\\b\(([a-z|]+)\)\\b")
+_BRACKETS = re.compile(r"[<\[][^>\]]*[>\]]")
+_PARENTHESES = re.compile(r"\(([^)]+?)\)")
+_SPACED_APOSTROPHE = re.compile(r"\s+'")
+_COMMA = re.compile(r"(\d),(\d)")
+_PERIOD = re.compile(r"\.([^0-9]|$)")
+_SYMBOL_BEFORE = re.compile(r"[.$¢€£]([^0-9])")
+_PERCENT_AFTER = re.compile(r"([^0-9])%")
 
 
 class QuickEnglish:
@@ -29,9 +38,12 @@ class QuickEnglish:
         rules = english.EnglishTextNormalizer()
         kept = [pair for pair in rules.replacers.items() if pair[0] not in dropped]
         self._replacers = [(_literal(old), re.compile(old), new) for old, new in kept]
-        # No replacement brings an apostrophe, so without one these are all that can apply.
-        self._without_apostrophe = [rule for rule in self._replacers if "'" not in rule[0]]
         self._ignored = re.compile(rules.ignore_patterns)
+        # A rule without an apostrophe is one of these words between word boundaries.
+        words = {_literal(old) for old, _ in kept if "'" not in old}
+        fillers = _FILLERS.fullmatch(rules.ignore_patterns)
+        self._rewritten = frozenset(words | set(fillers[1].split("|") if fillers else [""]))
+        self._can_skip = all(word.isalpha() for word in self._rewritten)
         self._numbers = rules.standardize_numbers
         self._number_words = frozenset(rules.standardize_numbers.words - {"and"})
         self._spellings = rules.standardize_spellings.mapping
@@ -42,33 +54,34 @@ class QuickEnglish:
         """Normalise; like the package's, but with single spaces and none at the ends."""
         text = text.lower()
         if "[" in text or "<" in text:
-            text = re.sub(r"[<\[][^>\]]*[>\]]", "", text)
+            text = _BRACKETS.sub("", text)
         if "(" in text:
-            text = re.sub(r"\(([^)]+?)\)", "", text)
-        if "m" in text or "uh" in text:
-            text = self._ignored.sub("", text)
-        apostrophe = "'" in text
-        if apostrophe:
-            text = re.sub(r"\s+'", "'", text)
-        for literal, pattern, new in self._replacers if apostrophe else self._without_apostrophe:
-            if literal in text:
-                text = pattern.sub(new, text)
+            text = _PARENTHESES.sub("", text)
+        if "'" in text or not self._can_skip or not self._rewritten.isdisjoint(_WORD.findall(text)):
+            text = _SPACED_APOSTROPHE.sub("'", self._ignored.sub("", text))
+            for literal, pattern, new in self._replacers:
+                if literal in text:
+                    text = pattern.sub(new, text)
         if "," in text:
-            text = re.sub(r"(\d),(\d)", r"\1\2", text)
+            text = _COMMA.sub(r"\1\2", text)
         if "." in text:
-            text = re.sub(r"\.([^0-9]|$)", r" \1", text)
+            text = _PERIOD.sub(r" \1", text)
         text = unicodedata.normalize("NFKD", text).translate(self._clean)
         words = text.split()
         # A number has a digit or one of its words, of which "and" counts only after another; "and a
         # half" is a rule of its own.
-        if _DIGIT.search(text) or not self._number_words.isdisjoint(words) or "half" in text:
+        if (
+            "half" in text
+            or not self._number_words.isdisjoint(words)
+            or _DIGIT.search(text) is not None
+        ):
             words = self._numbers(text).split()
         spellings = self._spellings
         text = " ".join([spellings.get(word, word) for word in words])
         if not self._symbols.isdisjoint(text):
-            text = re.sub(r"[.$¢€£]([^0-9])", r" \1", text)
-            text = re.sub(r"([^0-9])%", r"\1 ", text)
-        return " ".join(text.split())
+            text = _SYMBOL_BEFORE.sub(r" \1", text)
+            text = " ".join(_PERCENT_AFTER.sub(r"\1 ", text).split())
+        return text
 
 
 class QuickBasic:

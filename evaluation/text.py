@@ -46,6 +46,17 @@ def normalise(text: str, name: str, language: str) -> str:
     return _normalised(text, name, language)
 
 
+def normaliser(name: str, language: str) -> Callable[[str], str]:
+    """The same as a function of the text alone, which remembers nothing: for very many texts.
+
+    Raises:
+        ValueError: as `normalise`.
+    """
+    _check(name, language)
+    chosen = _normaliser(name, language in _LETTERS)
+    return lambda text: " ".join(chosen(text).split())
+
+
 def normaliser_identity(name: str) -> dict[str, str]:
     """What decides a normaliser's output: its `name`, the `version` and the `sha256` of its rules.
 
@@ -67,8 +78,7 @@ def normaliser_identity(name: str) -> dict[str, str]:
 
 @lru_cache(maxsize=1 << 15)
 def _normalised(text: str, name: str, language: str) -> str:
-    _check(name, language)
-    return " ".join(_normaliser(name, language in _LETTERS)(text).split())
+    return normaliser(name, language)(text)
 
 
 @lru_cache

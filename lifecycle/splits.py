@@ -179,10 +179,10 @@ def read_gates(workspace: Workspace) -> tuple[Gate, ...]:
 def same_text(workspace: Workspace) -> Callable[[str], str]:
     """What makes two texts one: what word errors are counted on, letters and digits of it."""
     from data.splits import text_key
-    from evaluation.text import normalise
+    from evaluation.text import normaliser
 
-    name, language = workspace.domain.evaluation.normaliser, workspace.domain.language
-    return lambda text: text_key(normalise(text, name, language)) or text_key(text)
+    scored = normaliser(workspace.domain.evaluation.normaliser, workspace.domain.language)
+    return lambda text: text_key(scored(text)) or text_key(text)
 
 
 def _read_ledger(workspace: Workspace) -> Ledger | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,18 +15,23 @@ import yaml
 NAME = "voices-en"
 
 
-@pytest.fixture
-def voices(place: Any, project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The example of docs/corpora.md in the user's folder."""
-    folder = place.path / "my-voices"
-    synthesise(project, folder, monkeypatch)
+@pytest.fixture(scope="session")
+def example(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example of docs/corpora.md."""
+    folder = tmp_path_factory.mktemp("example") / "my-voices"
+    synthesise(project, folder)
     return folder
 
 
-def synthesise(project: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, *options: str) -> None:
+@pytest.fixture
+def voices(place: Any, example: Path) -> Path:
+    """A copy of it in the user's folder."""
+    return Path(shutil.copytree(example, place.path / "my-voices"))
+
+
+def synthesise(project: Path, folder: Path, *options: str) -> None:
     script = project / "docs" / "common_voice_example.py"
-    monkeypatch.setattr(sys, "argv", [str(script), str(folder), *options])
-    runpy.run_path(str(script), run_name="__main__")
+    subprocess.run([sys.executable, str(script), str(folder), *options], check=True)
 
 
 def add(place: Any, voices: Path, *more: str) -> Any:
