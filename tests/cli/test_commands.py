@@ -111,18 +111,20 @@ def test_status_before_any_run(place: Any) -> None:
 
 
 def test_gc_says_what_it_would_remove_and_then_removes_it(place: Any) -> None:
-    stage = place.path / "var" / "artifacts" / "telephony-en" / "adapter"
+    # A home of its own: the shared cache of decoded audio is not this test's to prune.
+    home = {"VOICEFORGE_HOME": str(place.path / "home")}
+    stage = place.path / "home" / "artifacts" / "telephony-en" / "adapter"
     left = stage / ".tmp-0123456789abcdef-00000000"
     left.mkdir(parents=True)
     (left / "half").write_bytes(b"x" * 200_000)
-    ended = place("gc", "--dry-run")
+    ended = place("gc", "--dry-run", **home)
     assert ended.code == 0
     assert f"would remove {left} (0.2 MB)" in ended.out
     assert "0.2 MB could be freed" in ended.out
     assert (left / "half").is_file()
-    assert f"removed {left}" in place("gc").out
+    assert f"removed {left}" in place("gc", **home).out
     assert not left.exists()
-    assert "0.0 MB were freed" in place("gc").out
+    assert "0.0 MB were freed" in place("gc", **home).out
 
 
 @pytest.fixture

@@ -48,7 +48,8 @@ def is_sentence(node: ast.AST) -> bool:
 
 def test_every_code_that_data_emits_is_listed(project: Path) -> None:
     modules = [path for path in (project / "data").rglob("*.py") if "corpora" not in path.parts]
-    own = {"reasons.py"}  # the list itself
+    # The list itself, and figures.py, which names values and their units in the same way.
+    own = {"reasons.py", "figures.py"}
     found = {code: line for path in modules if path.name not in own for line, code in emitted(path)}
     assert {"missing", "truncated", "empty-text", "duplicate-id", "synthesis"} <= found.keys()
     assert {code: line for code, line in found.items() if code not in REASONS} == {}

@@ -11,9 +11,9 @@ import yaml
 
 from data.gate import held_out_sha256
 from data.gate_files import gate_file, read_gates
-from data.tables import UTTERANCES, write_utterances
+from data.tables import write_utterances
 from data.utterance import Utterance
-from lifecycle import certificate, checks, corpus, splits
+from lifecycle import certificate, checks, splits, validation
 from lifecycle.artifacts import Artifact
 from lifecycle.gate import drop_from_gate, freeze
 from lifecycle.splits import make_splits, read_splits
@@ -61,15 +61,15 @@ class Project:
         self.params.write_text(yaml.safe_dump(content))
 
     def run(self, rows: list[Utterance]) -> Artifact:
-        """The stages corpus, laid down, and splits."""
+        """The stages validation, laid down, and splits."""
         workspace = self.workspace
         key = held_out_sha256([replace(row, split="test") for row in rows])
 
         def build(out: Path, _: Path) -> dict[str, Any]:
-            write_utterances(out / UTTERANCES, rows)
+            write_utterances(out / validation.TABLE, rows)
             return {"utterances": len(rows), "quarantined": 0}
 
-        workspace.make(corpus.STAGE, 0, {"rows": key}, {}, build, at=workspace.corpus)
+        workspace.make(validation.STAGE, 0, {"rows": key}, {}, build)
         return make_splits(workspace)
 
     def splits(self) -> dict[str, str]:
