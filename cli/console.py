@@ -26,6 +26,26 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
+def person(given: str | None) -> str:
+    """Who decides something that is written down: as given, or this machine's user.
+
+    Raises:
+        UsageError: neither is known, as in containers without an entry for the user.
+    """
+    import getpass
+
+    from voiceforge.errors import UsageError
+
+    if given:
+        return given
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError) as error:
+        raise UsageError(
+            "This machine knows no name of its user. Say who decides: --by."
+        ) from error
+
+
 def show_error(text: str) -> None:
     """Print an error as a paragraph on stderr, its first word red in a terminal."""
     from rich.console import Console

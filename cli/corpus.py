@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 def list_corpora() -> None:
     """Print a row for every corpus of params.yaml."""
     from lifecycle.corpus_page import length
-    from lifecycle.corpus_view import recorded_versions, view_corpus
-    from lifecycle.validation import STAGE
+    from lifecycle.corpus_view import is_built, recorded_versions, view_corpus
     from lifecycle.workspace import open_workspace
 
     settings = load_settings()
@@ -35,7 +34,7 @@ def list_corpora() -> None:
     for name, domain in load_params(settings.project / PARAMS_FILE).items():
         workspace = open_workspace(name, settings)
         kinds = ", ".join(source.kind for source in domain.sources)
-        if not workspace.store.has_current(name, STAGE):
+        if not is_built(workspace):
             table.add_row(name, kinds, "", "", "", "", "not built yet")
             continue
         view = view_corpus(workspace)

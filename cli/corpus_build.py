@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -13,10 +14,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli.console import say, show_table
+from cli.console import person, say, show_table
 from cli.progress import live_progress
 from voiceforge.errors import StageError, UsageError
-from voiceforge.files import write_text
 from voiceforge.settings import PARAMS_FILE, Settings, load_settings
 
 if TYPE_CHECKING:
@@ -39,9 +39,11 @@ def add_to_corpus(
     settings = load_settings()
     own = {**{key: str(value) for key, value in fields.items()}, **_options(options)}
     added = add_source(settings, name, kind, own, language=language, base_model=base_model)
+    done = "There is already this" if added.was_there else "Added a"
     say(
-        f"Added a source of kind {kind} to {name}{' (a new domain)' if added.is_new else ''}: "
-        f"{added.recordings:,} recordings, {added.rejects:,} that cannot be used."
+        f"{done} source of kind {kind} {'in' if added.was_there else 'to'} {name}"
+        f"{' (a new domain)' if added.is_new else ''}: {added.recordings:,} recordings, "
+        f"{added.rejects:,} that cannot be used."
     )
     if build:
         validate_corpus(name)
@@ -69,7 +71,8 @@ def validate_corpus(name: str) -> None:
     with domain_lock(settings, name), live_progress() as show, listening(show):
         make_corpus(workspace)
         version = corpus_version(workspace)
-        make_base_engine(workspace)
+        if workspace.domain.validation.agreement.enabled:
+            make_base_engine(workspace)
         make_validation(workspace)
         check = few_quarantined(workspace)
         if check.passed:  # the split ledger never forgets: what is blocked must not get into it
@@ -116,26 +119,38 @@ def release_utterances(
     """Let utterances out of quarantine, from one reason or from every one, then validate again.
 
     Raises:
-        UsageError: one is not in quarantine, or nobody may release it from its reason; those
-            before it are released.
+        UsageError: one is not in quarantine, or nobody may release it from its reason; then none is
+            released.
     """
+    from data.reasons import REASONS
     from lifecycle.validation import release_utterance
     from lifecycle.workspace import domain_lock
 
     settings = load_settings()
     workspace = _workspace(name, settings)
-    rejects = _view(workspace).rejects
+    codes: dict[str, set[str]] = {}
+    for one in _view(workspace).rejects:
+        codes.setdefault(one.id, set()).add(one.reason)
+    chosen = [
+        (utterance, code)
+        for utterance in dict.fromkeys(utterances)
+        for code in (sorted(codes.get(utterance, ())) if reason is None else [reason])
+    ]
+    problems = [f"{one} is not in quarantine" for one in utterances if one not in codes]
+    for utterance, code in chosen:
+        if code not in codes.get(utterance, ()):
+            problems.append(f"{utterance} is not there for {code}")
+        elif not REASONS[code].releasable:
+            problems.append(f"nobody may release {utterance} from {code}")
+    if problems:
+        raise UsageError(
+            f"Nothing was released: {'; '.join(problems)}. `voiceforge corpus quarantine {name}` "
+            "lists what is there, docs/corpora.md what can be released."
+        )
     with domain_lock(settings, name):
-        for utterance in utterances:
-            codes = sorted({one.reason for one in rejects if one.id == utterance})
-            for code in codes if reason is None else [reason]:
-                release_utterance(workspace, utterance, code, why, by or _user())
-                say(f"Released {utterance} from {code}.")
-            if not codes:
-                raise UsageError(
-                    f"{utterance} is not in quarantine. `voiceforge corpus quarantine {name}` "
-                    "lists what is."
-                )
+        for utterance, code in chosen:
+            release_utterance(workspace, utterance, code, why, person(by))
+            say(f"Released {utterance} from {code}.")
     validate_corpus(name)
 
 
@@ -145,7 +160,7 @@ def freeze_gate(name: str, *, new_version: bool, why: str, by: str | None) -> No
     from lifecycle.progress import listening
 
     with live_progress() as show, listening(show):
-        gate = freeze(_workspace(name), by=by or _user(), reason=why, new_version=new_version)
+        gate = freeze(_workspace(name), by=person(by), reason=why, new_version=new_version)
     Console(soft_wrap=True).print(
         f"gate-{gate.version} of {name} is frozen: {len(gate.members):,} utterances, sha256 "
         f"{gate.sha256}. Commit data/ledgers/{name} to git.",
@@ -159,38 +174,54 @@ def remove_corpus(name: str, source: int | None, *, yes: bool) -> None:
     Raises:
         UsageError: no such domain or source, or nobody is there to ask.
     """
+    from cli.sources import change_params
     from lifecycle.workspace import domain_lock
     from voiceforge.params.editing import without_domain, without_source
 
     settings = load_settings()
     workspace = _workspace(name, settings)
-    path = settings.project / PARAMS_FILE
-    text = path.read_bytes().decode()
     if source is not None:
+        if not 1 <= source <= len(workspace.domain.sources):
+            raise UsageError(
+                f"{name} has no source number {source}; `voiceforge corpus show {name}` counts "
+                "them."
+            )
         if len(workspace.domain.sources) == 1:
             raise UsageError(
                 f"{name} has only this source. `voiceforge corpus remove {name}` removes it all."
             )
-        changed = without_source(text, name, source - 1)
         gone = workspace.domain.sources[source - 1]
+
+        def without(text: str) -> str:
+            if _sources(text, name)[source - 1 : source] != [gone]:
+                raise UsageError(f"The sources of {name} have changed meanwhile. Look again.")
+            return without_source(text, name, source - 1)
+
+        without((settings.project / PARAMS_FILE).read_bytes().decode())
         _ask(f"Remove source {source} (kind {gone.kind}) of {name}?", yes)
-        write_text(path, changed)
+        change_params(settings, without)
         say(f"Removed. `voiceforge corpus validate {name}` builds the corpus without it.")
         return
-    changed = without_domain(text, name)
+    without_domain((settings.project / PARAMS_FILE).read_bytes().decode(), name)
     _ask(
         f"Remove the domain {name} from params.yaml and data/corpora/{name}? Recorded versions, "
         f"data/ledgers/{name}, models and certificates stay.",
         yes,
     )
     with domain_lock(settings, name):
-        write_text(path, changed)
+        change_params(settings, lambda text: without_domain(text, name))
         shutil.rmtree(workspace.corpus, ignore_errors=True)
         workspace.corpus.with_name(f"{name}.dvc").unlink(missing_ok=True)
     say(
-        f"Removed {name}. `voiceforge corpus checkout {name}@HASH` brings a recorded version back, "
-        "and its ledger keeps every utterance in its split should it return."
+        f"Removed {name}. Should it return to params.yaml, its ledger keeps every utterance in its "
+        f"split, and `voiceforge corpus checkout {name}@HASH` brings recorded versions back."
     )
+
+
+def _sources(text: str, name: str) -> list[Any]:
+    from voiceforge.params import parse_params
+
+    return list(parse_params(text, Path(PARAMS_FILE))[name].sources)
 
 
 def _by_reason(rejects: Sequence[Any]) -> Table:
@@ -230,17 +261,13 @@ def _options(given: Sequence[str]) -> dict[str, Any]:
         place = result
         for block in blocks:
             place = place.setdefault(block, {})
+            if not isinstance(place, dict):
+                raise UsageError(f"--set {one!r}: {block} has a value of its own already.")
         try:
             place[last] = yaml.safe_load(value)
         except yaml.YAMLError as error:
             raise UsageError(f"--set {one!r}: the value is no YAML ({error}).") from error
     return result
-
-
-def _user() -> str:
-    import getpass
-
-    return getpass.getuser()
 
 
 def _ask(question: str, yes: bool) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
+from cli.console import person
 from voiceforge.errors import StorageError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def forget_speaker(name: str, speaker: str, *, why: str, by: str | None, dry_run
         _lines(console, "To be known", [*findings.notes, *findings.problems])
         console.print("Nothing was changed.")
         return
-    outcome = forget(workspace, speaker, by=by or getpass.getuser(), why=why)
+    outcome = forget(workspace, speaker, by=person(by), why=why)
     _found(console, outcome.findings)
     _lines(console, "Done", outcome.done)
     _models(console, outcome.traces)

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
+
+import filelock
 
 from voiceforge.errors import UsageError
-from voiceforge.files import write_text
-from voiceforge.params import DOMAIN_NAME, SOURCES, DomainParams, load_params, parse_params
+from voiceforge.files import storage_errors, write_text
+from voiceforge.params import DOMAIN_NAME, KINDS, DomainParams, load_params, parse_params
 from voiceforge.params.editing import with_domain, with_source
 from voiceforge.settings import PARAMS_FILE, Settings
 
 _ENGLISH, _MULTILINGUAL = "whisper-tiny.en", "whisper-base"
-KINDS = {get_args(model.model_fields["kind"].annotation)[0]: model for model in SOURCES}
-"""Kind of source -> the model of its parameters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What adding a source found in it: recordings, and those that will be in quarantine."""
+    """What adding a source found in it: recordings, and those that will be in quarantine.
+
+    `was_there` says that the domain had this very source already, so that nothing was changed.
+    """
 
     domain: str
     is_new: bool
+    was_there: bool
     recordings: int
     rejects: int
 
@@ -51,31 +55,49 @@ def add_source(
         SourceError: a source that cannot be reached.
     """
     path = settings.project / PARAMS_FILE
-    known, text = load_params(path), path.read_bytes().decode()
+    known = load_params(path)
     if kind not in KINDS:
         raise UsageError(f"There is no kind of source {kind!r}. There are: {', '.join(KINDS)}.")
     is_new = domain not in known
-    if is_new:
-        entry = new_domain(settings, domain, language, base_model)
-    elif base_model is not None:
+    entry = new_domain(settings, domain, language, base_model) if is_new else {}
+    if base_model is not None and not is_new:
         raise UsageError(
             f"{domain} has its base model in {path}; --base-model is for a new domain."
         )
     own = language or (str(entry["language"]) if is_new else known[domain].language)
     source = {"kind": kind, **_source_fields(settings, kind, fields, own)}
-    if is_new:
-        text = with_domain(text, domain, {**entry, "sources": [source]})
-    else:
-        text = with_source(text, domain, source)
-    changed = parse_params(text, path)[domain]
+
+    def change(text: str) -> str:
+        if is_new:
+            return with_domain(text, domain, {**entry, "sources": [source]})
+        return with_source(text, domain, source)
+
+    changed = parse_params(change(path.read_bytes().decode()), path)[domain]
+    was_there = not is_new and changed.sources[-1] in known[domain].sources
     if not is_new and changed.sources[:-1] != known[domain].sources:
         raise UsageError(
             f"{domain} takes its sources from the defaults of {path}. Name them in the domain "
             "itself, then add another."
         )
     recordings, rejects = _look(settings, changed)
-    write_text(path, text)
-    return Added(domain, is_new, recordings, rejects)
+    if not was_there:
+        change_params(settings, change)
+    return Added(domain, is_new, was_there, recordings, rejects)
+
+
+def change_params(settings: Settings, change: Callable[[str], str]) -> None:
+    """Change params.yaml as it is now: others may have changed it while somebody was asked.
+
+    Raises:
+        UsageError: the change cannot be made, or leaves what cannot be meant.
+    """
+    path = settings.project / PARAMS_FILE
+    with storage_errors(path):
+        settings.locks.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(settings.locks / "params.lock"):
+        text = change(path.read_bytes().decode())
+        parse_params(text, path)
+        write_text(path, text)
 
 
 def new_domain(

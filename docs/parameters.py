@@ -16,7 +16,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel
 from pydantic.fields import FieldInfo
 
-from voiceforge.params import DOMAIN_NAME, SOURCES, DomainParams, GateParams
+from voiceforge.params import DOMAIN_NAME, KINDS, DomainParams, GateParams
 from voiceforge.settings import _KNOWN as VARIABLES
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -54,8 +54,7 @@ def page() -> str:
     parts = [_HEAD.replace("PATTERN", DOMAIN_NAME), "## Keys of a domain\n"]
     parts.append(_table(_leaves(DomainParams, skip=("name", "sources")), defaults))
     parts.append("## Sources\n\n`sources` is a list of entries of these kinds.\n")
-    for model in SOURCES:
-        kind = get_args(model.model_fields["kind"].annotation)[0]
+    for kind, model in KINDS.items():
         title = " ".join(str(model.__doc__).split())
         parts.append(f"### `kind: {kind}`\n\n{title}\n")
         parts.append(_table(sorted(_leaves(model), key=lambda leaf: leaf[0] != "kind"), None))

@@ -11,7 +11,7 @@ from data.measurement import Measurement
 from data.sources.base import Reject
 from data.utterance import Utterance
 from lifecycle import corpus, splits, validation
-from lifecycle.artifacts import Artifact
+from lifecycle.artifacts import MANIFEST, Artifact
 from lifecycle.workspace import Workspace
 from voiceforge.errors import UsageError
 from voiceforge.files import read_json
@@ -65,7 +65,7 @@ def view_corpus(workspace: Workspace) -> CorpusView:
     )
 
     name = workspace.domain.name
-    if not workspace.store.has_current(name, validation.STAGE):
+    if not is_built(workspace):
         raise UsageError(
             f"The corpus {name} has not been built and validated yet. `voiceforge corpus validate "
             f"{name}` does both."
@@ -85,6 +85,12 @@ def view_corpus(workspace: Workspace) -> CorpusView:
         versions=recorded_versions(workspace),
         data_docs=validation.docs_page(made),
     )
+
+
+def is_built(workspace: Workspace) -> bool:
+    """Whether the corpus lies in its folder and has been validated."""
+    validated = workspace.store.has_current(workspace.domain.name, validation.STAGE)
+    return validated and (workspace.corpus / MANIFEST).is_file()
 
 
 def recorded_versions(workspace: Workspace) -> list[Mapping[str, Any]]:

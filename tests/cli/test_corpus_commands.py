@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,11 @@ def test_a_corpus_from_its_source_to_its_end(place: Any, voices: Path, project: 
 
     ended = place("corpus", "release", NAME, "cv-empty", "--why", "it is not")
     assert ended.code == 2
-    assert "cannot be released" in ended.paragraph()
+    assert "nobody may release cv-empty from empty" in ended.paragraph()
+    ended = place("corpus", "release", NAME, "cv-clipped", "cv-nope", "--why", "both")
+    assert ended.code == 2
+    assert "Nothing was released: cv-nope is not in quarantine" in ended.paragraph()
+    assert not (place.path / "data/ledgers" / NAME / "releases.jsonl").exists()
     ended = place(
         "corpus", "release", NAME, "cv-clipped", "--why", "loud, but right", "--by", "Eva"
     )
@@ -116,6 +121,9 @@ def test_a_corpus_from_its_source_to_its_end(place: Any, voices: Path, project: 
     assert "common-voice" in row and f"{grown['utterances']}" in row
     assert "not built yet" in ended.out
 
+    shutil.move(place.path / "data/corpora" / NAME, place.path / "aside")
+    assert place("corpus", "list").out.count("not built yet") == 3
+    shutil.move(place.path / "aside", place.path / "data/corpora" / NAME)
     assert place("corpus", "remove", NAME).code == 2
     assert (place.path / "data/corpora" / NAME).is_dir()
     ended = place("corpus", "remove", NAME, "--yes")
@@ -123,6 +131,30 @@ def test_a_corpus_from_its_source_to_its_end(place: Any, voices: Path, project: 
     assert (place.path / "params.yaml").read_text().rstrip() == before.rstrip()
     assert not (place.path / "data/corpora" / NAME).exists()
     assert (place.path / "data/ledgers" / NAME / "splits.csv").is_file()
+
+
+def test_adding_again_after_something_went_wrong_adds_nothing(place: Any, voices: Path) -> None:
+    assert add(place, voices, "--no-build").code == 0
+    before = (place.path / "params.yaml").read_text()
+    ended = add(place, voices, "--no-build")
+    assert ended.code == 0, ended.err
+    assert "There is already this source of kind common-voice in voices-en" in ended.err
+    assert (place.path / "params.yaml").read_text() == before
+
+
+def test_two_who_add_at_once_both_have_added(place: Any, voices: Path) -> None:
+    names = ("first", "second")
+
+    def one(name: str) -> Any:
+        return place(
+            "corpus", "add", name, "--source", "common-voice", "--path", voices,
+            "--language", "en", "--no-build",
+        )  # fmt: skip
+
+    with ThreadPoolExecutor(2) as pool:
+        assert [ended.code for ended in pool.map(one, names)] == [0, 0]
+    domains = yaml.safe_load((place.path / "params.yaml").read_text())["domains"]
+    assert set(names) <= domains.keys()
 
 
 def test_a_second_source_comes_and_goes(place: Any, voices: Path) -> None:
@@ -174,6 +206,11 @@ def test_a_second_source_comes_and_goes(place: Any, voices: Path) -> None:
             ["add", "x", "--source", "common-voice", "--language", "en", "--path", "my-voices",
              "--set", "red"],
             "is no KEY=VALUE",
+        ),
+        (
+            ["add", "x", "--source", "common-voice", "--language", "en", "--path", "my-voices",
+             "--set", "a=1", "--set", "a.b=2"],
+            "a has a value of its own already",
         ),
         (
             ["add", "telephony-en", "--source", "common-voice", "--path", "my-voices",

@@ -38,7 +38,7 @@ class RoomParams(Effect):
     )
     rooms: Annotated[int, Field(ge=1, le=500)] = Field(
         description="Different rooms in a training. Each is simulated when it is first drawn, in "
-        "about 0.2 s."
+        "about 0.1 s."
     )
 
 

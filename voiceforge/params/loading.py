@@ -7,18 +7,14 @@ value is a `UsageError` that names the key's path, the value, and what is allowe
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from voiceforge.errors import UsageError
 from voiceforge.params.domain import DomainParams
-from voiceforge.params.sources import SOURCES
-
-_KINDS: dict[str, type[BaseModel]] = {
-    get_args(model.model_fields["kind"].annotation)[0]: model for model in SOURCES
-}
+from voiceforge.params.sources import KINDS
 
 
 def load_params(path: Path) -> dict[str, DomainParams]:
@@ -71,7 +67,7 @@ def domain_params(path: Path, name: str) -> DomainParams:
     if name not in domains:
         raise UsageError(
             f"There is no domain {name!r} in {path}. There are: {', '.join(domains) or 'none'}. "
-            f"`voiceforge init {name} --language L --source FOLDER` adds one."
+            f"`voiceforge corpus add {name} --source KIND --path P --language L` adds one."
         )
     return domains[name]
 
@@ -98,7 +94,7 @@ def _domain(path: Path, name: str, fields: Any) -> DomainParams:
 
 
 def _problem(name: str, detail: Any) -> str:
-    parts = [str(part) for part in detail["loc"] if part not in _KINDS]
+    parts = [str(part) for part in detail["loc"] if part not in KINDS]
     key = ".".join([name, *parts]) if parts else name
     if detail["type"] == "extra_forbidden":
         allowed = _allowed(detail["loc"])
@@ -113,8 +109,8 @@ def _allowed(location: tuple[Any, ...]) -> str:
     """The keys that are allowed beside the last one of a pydantic error location."""
     model: type[BaseModel] = DomainParams
     for part in location[:-1]:
-        if part in _KINDS:
-            model = _KINDS[part]
+        if part in KINDS:
+            model = KINDS[part]
         elif isinstance(part, str) and part in model.model_fields:
             annotation = model.model_fields[part].annotation
             if isinstance(annotation, type) and issubclass(annotation, BaseModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -229,15 +229,18 @@ Source = Annotated[
     | CorrectionsSource,
     Field(discriminator="kind"),
 ]
-SOURCES: tuple[type[Strict], ...] = (
-    FolderSource,
-    CommonVoiceSource,
-    LibriSpeechSource,
-    NemoManifestSource,
-    HuggingFaceSource,
-    CorrectionsSource,
-    PromptsSource,
-    EspeakSource,
-    PiperSource,
-)
-"""Every kind, in the order of docs/parameters.md; `Source` is their union."""
+KINDS: dict[str, type[Strict]] = {
+    get_args(model.model_fields["kind"].annotation)[0]: model
+    for model in (
+        FolderSource,
+        CommonVoiceSource,
+        LibriSpeechSource,
+        NemoManifestSource,
+        HuggingFaceSource,
+        CorrectionsSource,
+        PromptsSource,
+        EspeakSource,
+        PiperSource,
+    )
+}
+"""Kind of source -> its parameters, in the order of docs/parameters.md; `Source` is the union."""
