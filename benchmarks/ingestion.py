@@ -37,6 +37,9 @@ _MAKE = (
     "import sys\n"
     "print(make_corpus(open_workspace(sys.argv[1])).reused)\n"
 )
+_VALIDATE = _MAKE.replace("lifecycle.corpus", "lifecycle.validation").replace(
+    "make_corpus", "make_validation"
+)
 
 
 @dataclass(frozen=True)
@@ -85,26 +88,38 @@ class _Bench:
             "few": {"sources": [{**own, "path": "few"}]},
         }
         shipped = yaml.safe_load((settings.project / PARAMS_FILE).read_text())
-        content = {"defaults": shipped["defaults"], "domains": domains}
+        defaults = shipped["defaults"]
+        # What the base model hears is no part of ingestion; every other rule is applied.
+        defaults["validation"]["agreement"]["enabled"] = False
+        content = {"defaults": defaults, "domains": domains}
         (self._project / PARAMS_FILE).write_text(yaml.safe_dump(content))
 
     def beside_ffmpeg(self, ffmpeg: str) -> list[Row]:
-        """A corpus of prompts with its measurements, and the same files through FFmpeg alone."""
+        """A corpus of prompts, measured and validated; the same files through FFmpeg alone."""
         threads = self._settings.threads
         ours = self._make("prompts")
         corpus = self._project / "data" / "corpora" / "prompts"
         rows = load_corpus(corpus)
+        validated = self._make("prompts", _VALIDATE)
         theirs = self._ffmpeg(ffmpeg)
         seconds = sum(row.duration for row in rows)
         rests_on = f"{len(self._prompts):,} G.722 files, {seconds:.0f} s of audio, {threads} CPUs"
         what = "decoded, measured, hashed, tables written"
+        both = ours.seconds + validated.seconds
+        cpu = ours.cpu_seconds + validated.cpu_seconds
+        rules = "validation: signal, speech, text, duplicates and near-duplicates"
         return [
             Row(f"ingest: {what}", f"{ours.seconds:.1f} s", rests_on),
+            Row(rules, f"{validated.seconds:.1f} s", f"{len(rows):,} utterances"),
+            Row("ingest and validation", f"{both:.1f} s", rests_on),
             Row(f"`xargs -P{threads} ffmpeg` to 16 kHz FLAC", f"{theirs.seconds:.1f} s", rests_on),
             Row("ingest against ffmpeg", f"{theirs.seconds / ours.seconds:.2f} x", rests_on),
+            Row("ingest and validation against ffmpeg", f"{theirs.seconds / both:.2f} x", rests_on),
             Row("CPU time of ingest", f"{ours.cpu_seconds:.1f} s", rests_on),
+            Row("CPU time of ingest and validation", f"{cpu:.1f} s", rests_on),
             Row("CPU time of ffmpeg", f"{theirs.cpu_seconds:.1f} s", rests_on),
             Row("peak memory of ingest, all processes", _megabytes(ours), rests_on),
+            Row("peak memory of validation, all processes", _megabytes(validated), rests_on),
             Row("peak memory of ffmpeg, all processes", _megabytes(theirs), rests_on),
         ]
 
@@ -129,13 +144,13 @@ class _Bench:
             Row("peak memory, first time, all processes", _megabytes(first), rests_on),
         ]
 
-    def _make(self, domain: str) -> Watched:
+    def _make(self, domain: str, stage: str = _MAKE) -> Watched:
         environ = {
             "VOICEFORGE_PROJECT": str(self._project),
             "VOICEFORGE_HOME": str(self._home),
             "VOICEFORGE_THREADS": str(self._settings.threads),
         }
-        return watch([sys.executable, "-c", _MAKE, domain], environ)
+        return watch([sys.executable, "-c", stage, domain], environ)
 
     def _ffmpeg(self, ffmpeg: str) -> Watched:
         out = self._project / "ffmpeg"

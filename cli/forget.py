@@ -33,6 +33,8 @@ def forget_speaker(name: str, speaker: str, *, why: str, by: str | None, dry_run
         _found(console, findings)
         _lines(console, "Artifacts that would be deleted", findings.traces.remove)
         _models(console, findings.traces)
+        copies = [str(path) for path in findings.copies]
+        _lines(console, "Copies of embedded audio that would be deleted", copies)
         _files(console, findings)
         _lines(console, "To be known", [*findings.notes, *findings.problems])
         console.print("Nothing was changed.")

@@ -159,11 +159,15 @@ def _source_fields(
 
 def _look(settings: Settings, domain: DomainParams) -> tuple[int, int]:
     """How many recordings the domain's last source has, and how many it rejects."""
+    from data.forgotten import read_forgotten
     from data.sources import open_sources
     from data.sources.base import Reach
 
     last = domain.model_copy(update={"sources": domain.sources[-1:]})
-    reach = Reach(settings.cache, settings.offline, settings.source_timeout)
+    forgotten = read_forgotten(settings.ledgers / domain.name)
+    reach = Reach(
+        settings.cache, settings.offline, settings.source_timeout, forgotten.holds_speaker
+    )
     plan = open_sources(last, settings.project)[0].plan(reach)
     if not plan.recordings:
         first = (

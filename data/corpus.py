@@ -21,6 +21,7 @@ from data.forgotten import NOBODY, Forgotten, reject
 from data.rendering import render_all
 from data.sources import open_sources
 from data.sources.base import FileAudio, Reach, Recording, Reject
+from data.sources.extracted import drop
 from data.splits import split_rows
 from data.tables import MEASUREMENTS as MEASUREMENTS
 from data.tables import QUARANTINE as QUARANTINE
@@ -113,12 +114,16 @@ def build_corpus(
         StorageError: the disk is full or read-only, or gives other bytes than were written.
         StageError: no recording could be used.
     """
-    recordings, rejects, skipped = _plan(domain, project, Reach(cache, offline, timeout), forgotten)
+    reach = Reach(cache, offline, timeout, forgotten.holds_speaker)
+    recordings, rejects, skipped = _plan(domain, project, reach, forgotten)
     with AudioCache(audio_cache or cache / FOLDER) as kept, storage_errors(out):
         results = _results(recordings, kept, out, workers, progress or (lambda done, total: None))
         gone = _leave_out(results, kept, out, forgotten)
+    pairs = list(zip(recordings, results, strict=True))
+    theirs = [one for one, result in pairs if isinstance(result, Kept) and result.sha256 in gone]
+    drop(cache, (one.audio.path for one in theirs if isinstance(one.audio, FileAudio)))
     rows, measurements = [], []
-    for recording, result in zip(recordings, results, strict=True):
+    for recording, result in pairs:
         if isinstance(result, Unusable):
             detail = result.detail.replace(WHERE, recording.where)
             known = recording.id, recording.source, recording.where
@@ -199,7 +204,8 @@ def _plan(
     skipped: Counter[str] = Counter()
     for source in open_sources(domain, project):
         plan = source.plan(reach)
-        rejects += plan.rejects
+        drop(reach.cache, plan.files_of(forgotten.holds_speaker))
+        rejects += forgotten.hide(plan.refused)
         skipped.update(plan.skipped)
         recordings, gone = forgotten.divide(plan.recordings)
         rejects += gone

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ def forgotten_rows(rows: Iterable[Utterance], forgotten: Forgotten) -> list[Utte
 
 
 def rebuild_without(
-    corpus: Path, out: Path, forgotten: Forgotten, planned: Mapping[str, str]
+    corpus: Path, out: Path, forgotten: Forgotten, planned: Sequence[tuple[str, str]]
 ) -> Mapping[str, Any]:
     """Write into the empty folder `out` what `corpus` holds of everybody else.
 
@@ -47,7 +47,7 @@ def rebuild_without(
     would write from the same sources.
 
     Args:
-        planned: id -> source of recordings of forgotten speakers that sources hold, so that those
+        planned: (id, source) of every row of forgotten speakers that sources hold, so that those
             in quarantine for another reason lose their old row.
 
     Returns:
@@ -60,11 +60,12 @@ def rebuild_without(
     rows = load_corpus(corpus)
     gone = {row.id: row.source for row in forgotten_rows(rows, forgotten)}
     kept = [row for row in rows if row.id not in gone]
-    hidden = {**planned, **gone}
-    rejects = [row for row in read_rejects(corpus / QUARANTINE) if row.id not in hidden]
-    known = {row.id for row in rejects}
-    new = [reject(name, source) for name, source in hidden.items()]
-    rejects += [row for row in new if row.id not in known]
+    ids = {name for name, _ in planned}
+    theirs = [*planned, *((name, source) for name, source in gone.items() if name not in ids)]
+    new = [reject(name, source) for name, source in theirs]
+    # Under its own id, and hidden by an earlier attempt.
+    old = {*ids, *gone, *(row.id for row in new)}
+    rejects = [row for row in read_rejects(corpus / QUARANTINE) if row.id not in old] + new
     for row in kept:
         link_file(corpus / row.audio, out / row.audio)
     write_utterances(out / UTTERANCES, kept)

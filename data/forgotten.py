@@ -19,7 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from data.sources.base import Recording, Reject
+from data.sources.base import Recording, Refused, Reject
 from voiceforge.errors import IntegrityError
 from voiceforge.files import sha256_json, write_text
 
@@ -112,6 +112,15 @@ class Forgotten:
             else:
                 kept.append(recording)
         return kept, gone
+
+    def hide(self, refused: Iterable[Refused]) -> list[Reject]:
+        """The rejects of a plan, with nothing of what forgotten speakers said or are called."""
+        return [
+            reject(one.reject.id, one.reject.source)
+            if self.holds_speaker(one.speaker)
+            else one.reject
+            for one in refused
+        ]
 
 
 NOBODY = Forgotten("")
@@ -224,4 +233,6 @@ def _append(path: Path, event: dict[str, Any]) -> None:
 
 
 def _hash(corpus: str, kind: str, value: str) -> str:
-    return hashlib.sha256(f"voiceforge:{corpus}:{kind}:{value}".encode()).hexdigest()
+    # A refused row may name its speaker by what no text can hold.
+    named = f"voiceforge:{corpus}:{kind}:{value}".encode(errors="surrogatepass")
+    return hashlib.sha256(named).hexdigest()

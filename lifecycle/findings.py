@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 import mmap
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,10 +17,11 @@ from lifecycle import corpus, model_version
 from lifecycle.traces import Traces, find_traces
 from lifecycle.workspace import Workspace
 from voiceforge.errors import IntegrityError, UsageError, VoiceForgeError
+from voiceforge.params import HuggingFaceSource
 
 if TYPE_CHECKING:
+    from data.forgotten import Forgotten
     from data.purge import Holdings, Store
-    from data.sources.base import Recording
     from data.utterance import Utterance
     from serving.registry import Registry
 
@@ -34,8 +35,9 @@ class Findings:
 
     Attributes:
         rows: utterances of the corpus as it lies.
-        recordings: what sources hold of the speaker: id -> source.
+        recordings: (id, source) of what sources hold of the speaker, refused rows included.
         files: the user's own files among them, which are not ours to delete.
+        copies: copies in the cache of audio that tables hold.
         holdings: objects in DVC's cache and remotes.
         traces: artifacts and models.
         notes: what a person should know, a sentence each.
@@ -43,8 +45,9 @@ class Findings:
     """
 
     rows: tuple[Utterance, ...]
-    recordings: Mapping[str, str]
+    recordings: tuple[tuple[str, str], ...]
     files: tuple[Path, ...]
+    copies: tuple[Path, ...]
     holdings: Holdings
     traces: Traces
     notes: tuple[str, ...]
@@ -70,7 +73,6 @@ def _find(workspace: Workspace, speaker: str) -> Findings:
     from data.forgetting import forgotten_rows
     from data.forgotten import read_forgotten
     from data.purge import find_holdings
-    from data.sources.base import FileAudio
 
     name = workspace.domain.name
     forgotten = read_forgotten(workspace.settings.ledgers / name)
@@ -80,17 +82,17 @@ def _find(workspace: Workspace, speaker: str) -> Findings:
     sounds = {row.audio_sha256 for row in rows if row.speaker == speaker} | holdings.audio_sha256
     forgotten = forgotten.and_also(speaker, sounds)
     theirs = forgotten_rows(rows, forgotten)
-    recordings, notes = _recordings(workspace, speaker)
-    planned = {recording.id: recording.source for recording in recordings}
-    ids = {*planned, *(row.id for row in theirs)}
+    planned = _look_in_sources(workspace, speaker, forgotten)
+    ids = {*(identity for identity, _ in planned.rows), *(row.id for row in theirs)}
     registry = existing_registry(workspace)
     return Findings(
         rows=tuple(theirs),
-        recordings=planned,
-        files=tuple(sorted({r.audio.path for r in recordings if isinstance(r.audio, FileAudio)})),
+        recordings=tuple(planned.rows),
+        files=tuple(sorted(planned.files)),
+        copies=tuple(sorted(planned.copies)),
         holdings=holdings,
         traces=find_traces(workspace, registry, speaker, forgotten, ids, holdings.versions),
-        notes=tuple(notes),
+        notes=tuple(planned.notes),
         problems=tuple(problems),
     )
 
@@ -123,23 +125,61 @@ def _corpus_rows(workspace: Workspace) -> list[Utterance]:
         return []
 
 
-def _recordings(workspace: Workspace, speaker: str) -> tuple[list[Recording], list[str]]:
-    """What sources hold of a speaker, and a sentence where one cannot be read."""
+@dataclass
+class _Planned:
+    """What sources hold of a speaker, as in `Findings`."""
+
+    rows: list[tuple[str, str]] = field(default_factory=list)
+    files: set[Path] = field(default_factory=set)
+    copies: set[Path] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
+
+
+def _look_in_sources(workspace: Workspace, speaker: str, forgotten: Forgotten) -> _Planned:
+    """Plan the sources without writing anything of the speaker."""
     from data.sources import open_sources
     from data.sources.base import Reach
+    from data.sources.extracted import extracted
 
-    settings = workspace.settings
-    reach = Reach(settings.cache, settings.offline, settings.source_timeout)
-    found: list[Recording] = []
+    settings, found = workspace.settings, _Planned()
+    reach = Reach(
+        settings.cache, settings.offline, settings.source_timeout, forgotten.holds_speaker
+    )
     try:
-        for source in open_sources(workspace.domain, settings.project):
-            found += [r for r in source.plan(reach).recordings if r.speaker == speaker]
+        sources = open_sources(workspace.domain, settings.project)
+        for params, source in zip(workspace.domain.sources, sources, strict=True):
+            plan = source.plan(reach)
+            rows = [(one.id, one.source) for one in plan.recordings if one.speaker == speaker]
+            rows += [
+                (one.reject.id, one.reject.source) for one in plan.refused if one.speaker == speaker
+            ]
+            paths = set(filter(_is_there, plan.files_of(lambda who: who == speaker)))
+            copies = {path for path in paths if path.is_relative_to(extracted(settings.cache))}
+            fetched = {path for path in paths - copies if path.is_relative_to(settings.cache)}
+            found.rows += rows
+            found.files |= paths - copies - fetched
+            found.copies |= copies
+            hub = isinstance(params, HuggingFaceSource) and params.dataset is not None
+            if rows and (fetched or hub):
+                found.notes.append(
+                    f"{rows[0][1]} stays in {settings.cache} as it was published, their recordings "
+                    "included: it would be fetched again. If it must go, take the source out of "
+                    "params.yaml and delete it there."
+                )
     except VoiceForgeError as error:
-        return found, [
+        found.notes.append(
             "A source could not be read, so that its files are not listed, and rows of the speaker "
-            f"that were in quarantine for another reason are still there: {error}"
-        ]
-    return found, []
+            "that were in quarantine for another reason and copies of embedded audio are still "
+            f"there. Run the same command again when it can be read: {error}"
+        )
+    return found
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a refused row may name what no file system takes
+        return False
 
 
 @contextmanager

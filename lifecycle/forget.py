@@ -116,7 +116,7 @@ def forget(
         before("corpus")
         _leave_corpus(workspace, forgotten, findings, log)
         before("caches")
-        _drop_cached(workspace, sounds, log)
+        _drop_cached(workspace, sounds, findings.copies, log)
         before("version")
         _new_version(workspace, log)
         _purge(workspace, speaker, forgotten, before, log)
@@ -172,13 +172,18 @@ def _leave_corpus(
         log.done.append(f"removed {len(findings.rows)} utterances from {folder}")
 
 
-def _drop_cached(workspace: Workspace, sounds: Collection[str], log: _Log) -> None:
+def _drop_cached(
+    workspace: Workspace, sounds: Collection[str], copies: Collection[Path], log: _Log
+) -> None:
     from data.audio_cache import drop
     from data.releases import drop_releases
+    from data.sources import extracted
     from lifecycle.agreement import forget_heard
 
     if dropped := drop(workspace.settings.cache, sounds):
         log.done.append(f"dropped {dropped} recordings from the cache of decoded audio")
+    if copied := extracted.drop(workspace.settings.cache, copies):
+        log.done.append(f"deleted {copied} copies of recordings that tables of sources hold")
     if heard := forget_heard(workspace.settings.cache, sounds):
         log.done.append(f"dropped {heard} texts that the base model heard of them")
     if released := drop_releases(workspace.settings.ledgers / workspace.domain.name, sounds):

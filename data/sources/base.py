@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -83,27 +83,64 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """A reject of a plan, with what its row of quarantine.parquet does not say.
+
+    Attributes:
+        reject: that row.
+        speaker: as in `Recording`; "" where nothing tells who it is.
+        path: the file of its audio, there or not; None where none inside its source is named.
+    """
+
+    reject: Reject
+    speaker: str
+    path: Path | None
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Everything a source has to offer.
 
     Attributes:
         recordings: in a stable order.
-        rejects: what can be told to be unusable without decoding.
+        refused: what can be told to be unusable without decoding.
         skipped: what was never meant to be an utterance (tones, silence): a reason and how many.
     """
 
     recordings: tuple[Recording, ...]
-    rejects: tuple[Reject, ...] = ()
+    refused: tuple[Refused, ...] = ()
     skipped: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def rejects(self) -> tuple[Reject, ...]:
+        return tuple(one.reject for one in self.refused)
+
+    def files_of(self, theirs: Callable[[str], bool]) -> set[Path]:
+        """Audio files of the speakers for whom `theirs` is true, of refused rows, too."""
+        named = {
+            one.audio.path
+            for one in self.recordings
+            if isinstance(one.audio, FileAudio) and theirs(one.speaker)
+        }
+        return named | {one.path for one in self.refused if one.path and theirs(one.speaker)}
+
+
+def _nobody(speaker: str) -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Where downloads lie and whether more may be made; as in `data.fetch.fetch`."""
+    """Where downloads lie and whether more may be made; as in `data.fetch.fetch`.
+
+    Attributes:
+        forgotten: whether a speaker is: nothing of theirs is written while planning.
+    """
 
     cache: Path
     offline: bool
     timeout: float
+    forgotten: Callable[[str], bool] = _nobody
 
 
 class CorpusSource(Protocol):

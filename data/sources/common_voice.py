@@ -137,7 +137,7 @@ class CommonVoice:
         for table in self._tables():
             clips: set[str] = set()
             lines = read_csv(table, NEEDED, OPTIONAL, delimiters="\t", quotes=False)
-            for row in rows_of(lines, read):
+            for row in rows_of(lines, read, "client_id"):
                 if isinstance(row, Row) and row.audio in earlier:
                     yield Skipped("clips that an earlier table names")
                     continue

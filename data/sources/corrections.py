@@ -91,7 +91,7 @@ class Corrections:
                 f"{table} does not exist. Give `path` of the source in params.yaml as a folder "
                 "that the service exported."
             )
-        return rows_of(read_jsonl(table), self._row)
+        return rows_of(read_jsonl(table), self._row, "user")
 
     def _row(self, line: Line) -> Row | Skipped:
         name, user, language, consent, licence, text = (

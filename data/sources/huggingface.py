@@ -11,20 +11,19 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from data.sources.audio_paths import below
 from data.sources.base import Plan, Reach, slug
+from data.sources.extracted import extracted, keep
 from data.sources.hub_files import DataFiles, fetch_dataset, find_files
-from data.sources.rows import Origin, Row, Rows, plan_rows, require_folder, rows_of
+from data.sources.rows import Origin, Row, Rows, plan_rows, require_folder, rows_of, speaker_of
 from data.sources.text_tables import BadRow, Line, Unusable, read_csv, read_jsonl
 from voiceforge.errors import SourceError, UsageError
-from voiceforge.files import storage_errors
 from voiceforge.params import HuggingFaceSource
 
 _FILE_NAME = "file_name"
@@ -61,7 +60,10 @@ class HuggingFace:
         origin = Origin(
             f"huggingface:{name}", name, name, params.language, params.licence, params.consent
         )
-        return plan_rows(origin, self._rows(root, files, reach.cache / "huggingface" / "audio"))
+        copies = _Copies(
+            extracted(reach.cache), lambda who: reach.forgotten(speaker_of(origin, who))
+        )
+        return plan_rows(origin, self._rows(root, files, copies))
 
     def fingerprint(self) -> Any:
         """The commit, or name, size and time of change of every file of the folder."""
@@ -79,17 +81,25 @@ class HuggingFace:
         require_folder(path, "the folder of a dataset")
         return path
 
-    def _rows(self, root: Path, files: DataFiles, cache: Path) -> Rows:
+    def _rows(self, root: Path, files: DataFiles, copies: _Copies) -> Rows:
         columns = self.params.columns.model_dump(exclude_none=True)
         for path in files.paths:
             base, own = root, columns
             if files.layout == "audiofolder":  # audio is named from the table's own folder on
                 base, own = (root / path).parent, {**columns, "audio": _FILE_NAME}
-            read = functools.partial(_row, base=base, columns=own, cache=cache)
-            yield from rows_of(_lines(root, path, files.layout, own), read)
+            read = functools.partial(_row, base=base, columns=own, copies=copies)
+            yield from rows_of(_lines(root, path, files.layout, own), read, own.get("speaker"))
 
 
-def _row(line: Line, base: Path, columns: Mapping[str, str], cache: Path) -> Row:
+@dataclass(frozen=True, slots=True)
+class _Copies:
+    """Where embedded recordings are written, and the names of speakers whose are not."""
+
+    folder: Path
+    withheld: Callable[[str], bool]
+
+
+def _row(line: Line, base: Path, columns: Mapping[str, str], copies: _Copies) -> Row:
     for name in (columns["audio"], columns["text"]):
         if name not in line.cells:
             raise Unusable("bad-row", f"{name} is missing.")
@@ -111,9 +121,10 @@ def _row(line: Line, base: Path, columns: Mapping[str, str], cache: Path) -> Row
         return row
     given, digest = PurePosixPath(path.replace("\\", "/")), hashlib.sha256(content).hexdigest()
     kept = f"{digest[:2]}/{digest}{_suffix(given)}"
-    _keep(content, cache / kept)
+    if not copies.withheld(row.speaker):
+        keep(content, copies.folder / kept)
     known = row.id or f"{given.stem}-{digest[:12]}".lstrip("-")
-    return replace(row, root=cache, audio=kept, id=known, where=line.place)
+    return replace(row, root=copies.folder, audio=kept, id=known, where=line.place)
 
 
 def _audio(line: Line, name: str) -> tuple[bytes | None, str]:
@@ -144,21 +155,6 @@ def _suffix(name: PurePosixPath) -> str:
     """The suffix, which tells raw formats; nothing where it is not one."""
     suffix = name.suffix.lower()
     return suffix if re.fullmatch(r"\.[a-z0-9]{1,5}", suffix) else ""
-
-
-def _keep(content: bytes, target: Path) -> None:
-    """Write a recording under the name of its content, whole or not at all, once."""
-    with storage_errors(target):
-        # A power cut can leave a file short, since thousands are not forced to the disk each.
-        if target.is_file() and target.stat().st_size == len(content):
-            return
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
-        try:
-            part.write_bytes(content)
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
 
 
 def _lines(

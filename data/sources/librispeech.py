@@ -95,7 +95,8 @@ class LibriSpeech:
                 place = f"{where}/{transcript.name}, line {number}"
                 key, _, words = line.strip().partition(" ")
                 if not re.fullmatch(r"[\w.-]+", key):
-                    yield BadRow(place, "bad-row", f"It begins with {key!r:.60}, not with an id.")
+                    problem = f"It begins with {key!r:.60}, not with an id."
+                    yield BadRow(place, "bad-row", problem, chapter.parent.name)
                     continue
                 named.add(f"{key}.flac")
                 yield Row(

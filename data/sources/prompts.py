@@ -17,7 +17,7 @@ from typing import Any
 
 from data import catalogue
 from data.fetch import fetch
-from data.sources.base import FileAudio, Plan, Reach, Recording, Reject, clean_text, slug
+from data.sources.base import FileAudio, Plan, Reach, Recording, Refused, Reject, clean_text, slug
 from voiceforge.errors import IntegrityError
 
 _TONES = frozenset({"beep", "beeperr", "ascending-2tone", "descending-2tone", "tt-monkeys"})
@@ -67,7 +67,7 @@ def plan_prompts(folder: Path, language: str, licence: str) -> Plan:
     source = f"prompts:{language}"
     skipped = Counter({"audio without a transcript": len(audio.keys() - texts.keys())})
     recordings: list[Recording] = []
-    rejects: list[Reject] = []
+    refused: list[Refused] = []
     for key, text in sorted(texts.items()):
         if key in _TONES or _ALL_BRACKETS.fullmatch(text):
             skipped["tones and silence"] += 1
@@ -76,7 +76,8 @@ def plan_prompts(folder: Path, language: str, licence: str) -> Plan:
         else:
             name, where = slug(f"prompts-{language}-{key}"), audio[key].relative_to(sounds)
             if problem := _problem(text):
-                rejects.append(Reject(name, source, where.as_posix(), *problem))
+                reject = Reject(name, source, where.as_posix(), *problem)
+                refused.append(Refused(reject, speaker, audio[key]))
                 continue
             recordings.append(
                 Recording(
@@ -93,7 +94,7 @@ def plan_prompts(folder: Path, language: str, licence: str) -> Plan:
                     audio=FileAudio(audio[key]),
                 )
             )
-    return Plan(tuple(recordings), tuple(rejects), {k: n for k, n in skipped.items() if n})
+    return Plan(tuple(recordings), tuple(refused), {k: n for k, n in skipped.items() if n})
 
 
 def read_transcript(path: Path) -> dict[str, str]:

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import cast, get_args
 
 from data.sources.audio_paths import check_file, inside, unnamed_audio
-from data.sources.base import FileAudio, Plan, Recording, Reject, clean_text, slug
+from data.sources.base import FileAudio, Plan, Recording, Refused, Reject, clean_text, slug
 from data.sources.text_tables import BadRow, Line, Unusable
 from voiceforge.errors import UsageError
 from voiceforge.params import Consent
@@ -112,9 +112,15 @@ def require_folder(path: Path, layout: str) -> None:
 
 
 def rows_of(
-    lines: Iterable[Line | BadRow], read: Callable[[Line], Row | Skipped]
+    lines: Iterable[Line | BadRow],
+    read: Callable[[Line], Row | Skipped],
+    speaker: str | None = "speaker",
 ) -> Iterator[Row | BadRow | Skipped]:
-    """What `read` makes of each line; what it calls `Unusable` is a bad row."""
+    """What `read` makes of each line; what it calls `Unusable` is a bad row.
+
+    Args:
+        speaker: the column that says who speaks, None where there is none.
+    """
     for line in lines:
         if isinstance(line, BadRow):
             yield line
@@ -122,7 +128,9 @@ def rows_of(
         try:
             yield read(line)
         except Unusable as problem:
-            yield BadRow(line.place, problem.reason, str(problem))
+            who = line.cells.get(speaker) if speaker else None
+            known = str(who) if isinstance(who, str | int) else ""
+            yield BadRow(line.place, problem.reason, str(problem), known)
 
 
 def with_unnamed(rows: Rows, folder: Path, reason: str, below: str = "") -> Rows:
@@ -144,7 +152,7 @@ def with_unnamed(rows: Rows, folder: Path, reason: str, below: str = "") -> Rows
 def plan_rows(origin: Origin, rows: Rows) -> Plan:
     """The plan of a table: each row a recording or a reject, in its order, each id once."""
     recordings: list[Recording] = []
-    rejects: list[Reject] = []
+    refused: list[Refused] = []
     skipped: Counter[str] = Counter()
     places: dict[str, str] = {}
     folders: dict[Path, str] = {}
@@ -160,17 +168,17 @@ def plan_rows(origin: Origin, rows: Rows) -> Plan:
             if name in places:
                 raise Unusable("duplicate-id", f"{places[name]} has the id {name} already.")
         except Unusable as problem:
-            where = row.place
+            where, path = row.place, None
             if isinstance(row, Row):
-                where = row.where or printable(row.audio) or row.place
+                where, path = row.where or printable(row.audio) or row.place, _path(row)
             detail = printable(f"{row.place}: {problem}")
-            rejects.append(
-                Reject(name, origin.source, where[:_LONGEST_WHERE], problem.reason, detail)
-            )
+            reject = Reject(name, origin.source, where[:_LONGEST_WHERE], problem.reason, detail)
+            speaker = "" if row.speaker is None else speaker_of(origin, row.speaker)
+            refused.append(Refused(reject, speaker, path))
         else:
             places[name] = row.place
             recordings.append(recording)
-    return Plan(tuple(recordings), tuple(rejects), dict(skipped))
+    return Plan(tuple(recordings), tuple(refused), dict(skipped))
 
 
 def fingerprint_rows(rows: Rows) -> str:
@@ -197,6 +205,11 @@ def row_id(origin: Origin, row: Row | BadRow) -> str:
     return slug(printable(f"{origin.ids}-{given or row.place}"))
 
 
+def speaker_of(origin: Origin, given: str) -> str:
+    """The speaker of a row that names them so; rows without a name share one."""
+    return f"{origin.speakers}:{clean_text(given) or 'unknown'}"
+
+
 def printable(text: str) -> str:
     """The text on one line, what cannot be written or shown replaced by the Unicode mark for it."""
     return "".join(
@@ -212,6 +225,13 @@ def is_tag(text: str) -> bool:
 def is_damaged(text: str) -> bool:
     """Whether a text lost letters to its encoding, or holds what no text holds."""
     return _DAMAGED.search(text) is not None
+
+
+def _path(row: Row) -> Path | None:
+    try:
+        return row.root / inside(row.audio)
+    except Unusable:
+        return None
 
 
 def _stem(row: Row) -> str:
@@ -237,7 +257,7 @@ def _recording(origin: Origin, row: Row, name: str, folders: dict[Path, str]) ->
         raise Unusable("bad-consent", f"consent is {consent!r:.60}; it is one of {allowed}.")
     if origin.needs_consent and consent != "granted":
         raise Unusable("no-consent", f"the speaker's consent is {consent!r}.")
-    speaker = _plain("speaker", row.speaker) or "unknown"
+    _plain("speaker", row.speaker)
     licence = _plain("licence", row.licence) or origin.licence
     check_file(row.root, row.root / where, folders)
     part = f" from {row.start:g} s on" if row.start or row.seconds is not None else ""
@@ -246,7 +266,7 @@ def _recording(origin: Origin, row: Row, name: str, folders: dict[Path, str]) ->
         text=text,
         language=language,
         accent=accent,
-        speaker=f"{origin.speakers}:{speaker}",
+        speaker=speaker_of(origin, row.speaker),
         source=origin.source,
         licence=licence,
         consent=cast(Consent, consent),

@@ -47,11 +47,15 @@ class Unusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that cannot be used: where it stands, a reason code, and a sentence for people."""
+    """A row that cannot be used: where it stands, a reason code, and a sentence for people.
+
+    `speaker` is who speaks as the table has it, None where it could not be read so far.
+    """
 
     place: str
     reason: str
     detail: str
+    speaker: str | None = None
 
 
 def read_text(path: Path) -> str:

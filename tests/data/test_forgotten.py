@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.forgotten import NOBODY, Forgotten, add_findings, bury, finish, read_forgotten
-from data.sources.base import FileAudio, Recording
+from data.sources.base import FileAudio, Recording, Refused, Reject
 from voiceforge.errors import IntegrityError
 
 AT = "2026-01-05T03:00:00+00:00"
@@ -85,6 +85,17 @@ def test_recordings_of_a_forgotten_speaker_are_rejected_without_their_names(ledg
     assert [row.reason for row in gone] == ["forgotten", "forgotten"] and gone[0].id != gone[1].id
     assert "anna" not in json.dumps([[r.id, r.where, r.detail] for r in gone]).casefold()
     assert NOBODY.divide(heard) == (heard, [])
+
+
+def test_refused_rows_of_a_forgotten_speaker_lose_their_names_and_words() -> None:
+    forgotten = Forgotten("calls").and_also("Anna", [])
+    said = [
+        Refused(Reject(f"row-{who}", "folder:x", f"{who}.wav", "damaged-text", "words"), who, None)
+        for who in ("Anna", "Bo", "", "\ud800")  # the last is what JSON may hold, and no text
+    ]
+    hidden, *others = forgotten.hide(said)
+    assert hidden == forgotten.divide([recording("row-Anna", "Anna")])[1][0]
+    assert others == [one.reject for one in said[1:]]
 
 
 @given(st.text(), st.text(), st.text(min_size=1), st.text(min_size=1))

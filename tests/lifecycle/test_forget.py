@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import soundfile
@@ -25,6 +26,7 @@ from data.gate import new_gate
 from data.gate_files import read_gates, write_gate
 from data.releases import read_releases, release
 from data.remotes import RemoteSettings
+from data.sources.extracted import extracted
 from data.split_hash import text_key
 from data.tables import QUARANTINE, load_corpus, read_rejects, write_utterances
 from data.utterance import Utterance
@@ -333,6 +335,98 @@ def test_twins_of_their_recordings_go_with_them(calls: Calls) -> None:
     calls.forget()
     assert {row.speaker for row in rows_of(calls)} == set(IDS) - {ID}
     assert make_corpus(calls.workspace).reused
+
+
+BAD = (
+    ("gone Anna Berg.wav", "call from Anna Berg", "", "missing"),
+    ("4.wav", "Anna Berg lost a \ufffd letter", "", "damaged-text"),
+    ("4.wav", "Anna Berg says", "Anna says yes", "bad-consent"),
+    ("../Anna Berg.wav", "call from Anna Berg", "", "unsafe-path"),
+    ("0.wav", "call from Anna Berg", "", "duplicate-id"),
+    ("a" * 300 + ".wav", "call from Anna Berg", "", "missing"),
+)
+"""Rows of the speaker that are refused before anything is decoded: audio, text, consent, reason."""
+
+
+def test_rows_of_the_speaker_that_were_refused_unread_leave_no_words_behind(calls: Calls) -> None:
+    """They never had an utterance: only their own table says whose they are."""
+    table = calls.recordings / "table.csv"
+    with table.open(newline="") as stream:
+        head, *lines = csv.reader(stream)
+    with table.open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow([*head, "consent"])
+        writer.writerows([*line, ""] for line in lines)
+        writer.writerows([audio, text, GONE, consent] for audio, text, consent, _ in BAD)
+        writer.writerow(["gone.wav", "call from Bo", "Bo", ""])
+    calls.build()
+    quarantine = calls.workspace.corpus / QUARANTINE
+    reasons = sorted(row.reason for row in read_rejects(quarantine))
+    assert reasons == sorted(["missing", *(reason for *_, reason in BAD)])
+
+    done = calls.forget()
+
+    def check() -> None:
+        rows = read_rejects(quarantine)
+        assert [row.reason for row in rows if "anna" in str(row).casefold()] == []
+        assert [row.reason for row in rows].count("forgotten") == 2 + len(BAD)
+        (other,) = (row for row in rows if row.reason != "forgotten")
+        assert (other.reason, other.where) == ("missing", "gone.wav")
+
+    check()
+    assert [path.name for path in done.findings.files] == ["0.wav", "4.wav"]
+    left = sha256_folder(calls.workspace.corpus)
+    shutil.rmtree(calls.workspace.corpus)
+    calls.build()
+    check()
+    new = sha256_folder(calls.workspace.corpus)
+    assert new == left
+    calls.forget()
+    check()
+
+
+def test_copies_of_audio_that_a_dataset_holds_go_and_are_not_made_again(calls: Calls) -> None:
+    talk = calls.settings.project / "talk"
+    talk.mkdir()
+    audio = [
+        {"bytes": (calls.recordings / f"{n}.wav").read_bytes(), "path": f"{n}.wav"}
+        for n in range(8)
+    ]
+    texts = [text if n != 4 else "lost \ufffd" for n, text in enumerate(TEXTS)]
+    rows = pa.table({"audio": audio, "text": texts, "who": list(SPEAKERS * 2)})
+    pq.write_table(rows, talk / "train.parquet")
+    params = calls.settings.project / "params.yaml"
+    params.write_text(
+        params.read_text().split("    sources:")[0] + "    sources:\n"
+        "      - {kind: huggingface, path: talk, language: en, columns: {speaker: who}}\n"
+    )
+    calls.build()
+    copies = extracted(calls.settings.cache)
+    hashes = {n: hashlib.sha256(one["bytes"]).hexdigest() for n, one in enumerate(audio)}
+    theirs = {hashes[0], hashes[4]}  # the second of a row that was refused for its text
+    assert {path.stem for path in copies.rglob("*.wav")} == set(hashes.values())
+
+    found = look(calls.workspace, f"talk:{GONE}")
+    assert found.files == () and {path.stem for path in found.copies} == theirs
+    (copies / hashes[0][:2] / f".{hashes[0]}.wav.7.part").write_bytes(b"left by a kill")
+    done = forget(calls.workspace, f"talk:{GONE}", by="tests", why="asked")
+
+    def left() -> set[str]:
+        return {path.stem for path in copies.rglob("*") if path.is_file()}
+
+    assert left() == set(hashes.values()) - theirs and not theirs & calls.left().audio
+    assert "deleted 2 copies of recordings that tables of sources hold" in done.done
+    assert len(look(calls.workspace, f"talk:{GONE}").recordings) == 2 and not theirs & left()
+    folder = sha256_folder(calls.workspace.corpus)
+    shutil.rmtree(calls.workspace.corpus)
+    calls.build()
+    assert not theirs & left() and sha256_folder(calls.workspace.corpus) == folder
+    # Under another name the audio is known by its sound, and its copy goes again.
+    renamed = rows.set_column(2, "who", pa.array(["Bob", *rows["who"].to_pylist()[1:]]))
+    pq.write_table(renamed, talk / "train.parquet")
+    calls.build()
+    assert not theirs & left() and not theirs & calls.left().audio
+    assert "talk:Bob" not in {row.speaker for row in rows_of(calls)}
 
 
 def test_old_versions_are_refused_with_the_reason(
