@@ -6,7 +6,7 @@ finds both as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,6 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from lifecycle import validation
 from lifecycle.artifacts import Artifact
+from lifecycle.ledgers import ledger_path as ledger_path
+from lifecycle.ledgers import read_gates as read_gates
+from lifecycle.ledgers import read_ledger
+from lifecycle.ledgers import same_text as same_text
 from lifecycle.workspace import Workspace
 from voiceforge.errors import StageError
 from voiceforge.files import sha256_file
@@ -99,7 +103,7 @@ def make_splits(workspace: Workspace) -> Artifact:
 
     if not workspace.store.holds(workspace.question(STAGE, VERSION, inputs(), parameters)):
         workspace.report(STAGE, 0, 0, "extending the split ledger")
-        before = _read_ledger(workspace)
+        before = read_ledger(workspace)
         if before != assigned().ledger:
             write_ledger(path, assigned().ledger)
     return workspace.make(STAGE, VERSION, inputs(), parameters, build)
@@ -121,7 +125,7 @@ def assign_corpus(workspace: Workspace) -> Assigned:
         workspace.domain.splits,
         _declared_speakers(workspace),
         same_text(workspace),
-        _read_ledger(workspace),
+        read_ledger(workspace),
     )
     return Assigned(with_splits(table, made.splits), made.ledger)
 
@@ -154,41 +158,8 @@ def problems_of(workspace: Workspace, table: ArrowTable) -> list[str]:
         workspace.domain.splits,
         _declared_speakers(workspace),
         same_text(workspace),
-        _read_ledger(workspace),
+        read_ledger(workspace),
     )
-
-
-def ledger_path(workspace: Workspace) -> Path:
-    """Where the domain's split ledger lies."""
-    from data.ledger import FILE
-
-    return workspace.ledgers / FILE
-
-
-def read_gates(workspace: Workspace) -> tuple[Gate, ...]:
-    """Every version of the domain's gate set, oldest first.
-
-    Raises:
-        IntegrityError: one was changed after it was frozen, or removed.
-    """
-    from data.gate_files import read_gates
-
-    return read_gates(workspace.ledgers)
-
-
-def same_text(workspace: Workspace) -> Callable[[str], str]:
-    """What makes two texts one: what word errors are counted on, letters and digits of it."""
-    from data.splits import text_key
-    from evaluation.text import normaliser
-
-    scored = normaliser(workspace.domain.evaluation.normaliser, workspace.domain.language)
-    return lambda text: text_key(scored(text)) or text_key(text)
-
-
-def _read_ledger(workspace: Workspace) -> Ledger | None:
-    from data.ledger import read_ledger
-
-    return read_ledger(ledger_path(workspace))
 
 
 def _check_lost(workspace: Workspace, path: Path, gates: tuple[Gate, ...]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from data.releases import RELEASES, Release
 from lifecycle import base_engine, corpus
 from lifecycle.artifacts import Artifact
+from lifecycle.ledgers import read_gates, read_ledger, same_text
 from lifecycle.workspace import Workspace
 from voiceforge.errors import UsageError
 from voiceforge.files import sha256_file
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from lifecycle.agreement import Heard
 
 STAGE = "validation"
-VERSION = 1
+VERSION = 2
 TABLE = "utterances.parquet"
 QUARANTINE = "quarantine.parquet"
 AGREEMENT = "agreement.parquet"
@@ -33,26 +34,35 @@ def make_validation(workspace: Workspace) -> Artifact:
     the corpus's included), `agreement.parquet` (what the base model heard) and `data_docs`.
 
     Raises:
-        IntegrityError: releases or tables that cannot be read; the message says which line.
+        IntegrityError: releases, ledger, gate sets or tables that cannot be read; the message says
+            which line.
         StageError: people's speech is to be heard, and the base engine has not been built.
     """
     from data.releases import read_releases
+    from evaluation.text import normaliser_identity
 
     source = workspace.current(corpus.STAGE)
     releases = read_releases(workspace.ledgers)
     domain = workspace.domain
     params = domain.validation
-    inputs = {corpus.STAGE: source.sha256}
-    parameters: dict[str, Any] = {"validation": params.model_dump(mode="json")}
+    gates = read_gates(workspace)
+    normaliser = normaliser_identity(domain.evaluation.normaliser)["sha256"]
+    inputs = {corpus.STAGE: source.sha256, "normaliser": normaliser}
+    parameters: dict[str, Any] = {
+        "validation": params.model_dump(mode="json"),
+        "language": domain.language,
+    }
     if releases:
         inputs["releases"] = sha256_file(workspace.ledgers / RELEASES)
+    if gates:  # and no ledger: see `data.precedence`
+        inputs["gate"] = gates[-1].sha256
     if params.agreement.enabled:
-        from evaluation.text import normaliser_identity
+        from lifecycle.agreement import SECOND_NORMALISER
         from serving.engines.contracts import DECODING_VERSION
 
         inputs[base_engine.STAGE] = workspace.current(base_engine.STAGE).sha256
-        inputs["normaliser"] = normaliser_identity(domain.evaluation.normaliser)["sha256"]
-        parameters |= {"decoding": DECODING_VERSION, "language": domain.language}
+        inputs["second_normaliser"] = normaliser_identity(SECOND_NORMALISER)["sha256"]
+        parameters["decoding"] = DECODING_VERSION
 
     def build(folder: Path, _: Path) -> Mapping[str, Any]:
         return _build(workspace, source.path, folder, releases)
@@ -104,6 +114,7 @@ def release_utterance(workspace: Workspace, name: str, code: str, why: str, who:
 def _build(
     workspace: Workspace, source: Path, folder: Path, releases: tuple[Release, ...]
 ) -> Mapping[str, Any]:
+    from data.precedence import precedence
     from data.tables import (
         read_rejects,
         read_utterance_table,
@@ -126,7 +137,9 @@ def _build(
         name=workspace.domain.name,
         releases=releases,
         hear=hear if workspace.domain.validation.agreement.enabled else None,
-        near_pairs=lambda rows, least: _near_pairs(source, rows, least),
+        near_pairs=lambda rows, least: _near_pairs(source, rows["id"].tolist(), least),
+        rank=precedence(read_ledger(workspace), read_gates(workspace)),
+        same_text=same_text(workspace),
         docs=folder / DOCS,
     )
     table = read_utterance_table(source / TABLE)
@@ -155,11 +168,10 @@ def _hear(workspace: Workspace, people: pd.DataFrame) -> list[Heard]:
     )
 
 
-def _near_pairs(source: Path, rows: pd.DataFrame, least: float) -> Iterable[tuple[str, str]]:
+def _near_pairs(source: Path, ids: list[str], least: float) -> Iterable[tuple[str, str]]:
     from data.fingerprint import near_pairs
     from data.validation_columns import read_fingerprints
 
-    ids = rows["id"].tolist()
     pairs = near_pairs(read_fingerprints(source, ids), least)
     return [(ids[one], ids[other]) for one, other, _ in pairs]
 
