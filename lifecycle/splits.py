@@ -48,34 +48,40 @@ def make_splits(workspace: Workspace) -> Artifact:
     Raises:
         UsageError: params.yaml contradicts the split ledger.
         IntegrityError: the ledger or a gate set is damaged.
-        StageError: the ledger or a gate set that earlier splits rest on is gone.
+        StageError: the ledger or a gate set that earlier splits rest on is gone; validation is of
+            another version of the corpus, or lost more than `quarantine_limit`.
     """
     from data.columns import column, with_splits
     from data.gate import seal
     from data.ledger import write_ledger
     from data.split_summary import split_summary
     from data.tables import write_utterance_table
+    from evaluation.text import normaliser_identity
 
-    source = workspace.current(validation.STAGE)
+    source = validation.current_validation(workspace)
+    # The ledger never forgets: what is blocked must not get into it.
+    few, sentence, _ = validation.quarantine_verdict(workspace)
+    if not few:
+        raise StageError(f"{workspace.domain.name}: {sentence} {validation.QUARANTINE_ADVICE}")
     gates = read_gates(workspace)
     gate = gates[-1] if gates else None
     path = ledger_path(workspace)
     _check_lost(workspace, path, gates)
     parameters = {
         **workspace.domain.splits.model_dump(mode="json"),
-        "normaliser": workspace.domain.evaluation.normaliser,
         "language": workspace.domain.language,
         "declared": _declared_speakers(workspace),
     }
 
     def inputs() -> dict[str, str]:
-        known = {source.stage: source.sha256}
+        known = {source.stage: source.sha256, "normaliser": normaliser}
         if path.is_file():
             known["ledger"] = sha256_file(path)
         if gate is not None:
             known["gate"] = gate.sha256
         return known
 
+    normaliser = normaliser_identity(workspace.domain.evaluation.normaliser)["sha256"]
     assigned = cache(lambda: assign_corpus(workspace))
 
     def build(folder: Path, _: Path) -> Mapping[str, Any]:

@@ -20,8 +20,9 @@ from data.tables import read_rejects, read_utterances
 from lifecycle import splits
 from lifecycle.artifacts import Artifact
 from lifecycle.corpus import make_corpus
-from lifecycle.validation import QUARANTINE, TABLE, make_validation
+from lifecycle.validation import QUARANTINE, TABLE, make_validation, release_utterance
 from lifecycle.workspace import Workspace, open_workspace
+from voiceforge.errors import UsageError
 from voiceforge.settings import load_settings
 
 SAID = {
@@ -121,5 +122,10 @@ def test_of_near_copies_the_held_out_one_stays_and_a_second_run_finds_all(calls:
     assert kept(made) == {f"m-{name}" for name in SAID}
     assert [one.reason for one in read_rejects(made.path / QUARANTINE)] == ["near-duplicate-audio"]
     calls.know("test")
+    (near,) = read_rejects(made.path / QUARANTINE)
+    with pytest.raises(UsageError, match="almost the same audio and is held out"):
+        release_utterance(calls.workspace, near.id, near.reason, "not the same", "Ada")
     again = make_validation(calls.workspace)
     assert again.reused and again.key == made.key
+    calls.know("train")
+    release_utterance(calls.workspace, near.id, near.reason, "not the same", "Ada")
