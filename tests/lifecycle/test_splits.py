@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+import evaluation.text
 from data.gate import held_out_sha256
 from data.gate_files import gate_file, read_gates
 from data.tables import write_utterances
@@ -138,6 +139,17 @@ def test_a_lost_ledger_is_an_error_unless_the_splits_are_drawn_anew(calls: Proje
     calls.set(seed=21)
     calls.run(ROWS)
     assert calls.splits() != before
+
+
+def test_other_rules_of_the_normaliser_are_another_question(
+    calls: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = calls.run(ROWS)
+    monkeypatch.setattr(
+        evaluation.text, "normaliser_identity", lambda name: {"name": name, "sha256": "newer rules"}
+    )
+    again = calls.run(ROWS)
+    assert again.key != first.key and again.inputs["normaliser"] == "newer rules"
 
 
 def test_shares_that_change_move_nothing(calls: Project) -> None:
