@@ -63,7 +63,7 @@ def validate_corpus(name: str) -> None:
     from lifecycle.corpus_page import length
     from lifecycle.progress import listening
     from lifecycle.splits import make_splits
-    from lifecycle.validation import make_validation
+    from lifecycle.validation import QUARANTINE_ADVICE, make_validation
     from lifecycle.workspace import domain_lock, open_workspace
 
     settings = load_settings()
@@ -75,7 +75,7 @@ def validate_corpus(name: str) -> None:
             make_base_engine(workspace)
         make_validation(workspace)
         check = few_quarantined(workspace)
-        if check.passed:  # the split ledger never forgets: what is blocked must not get into it
+        if check.passed:
             make_splits(workspace)
     view = _view(workspace)
     console = Console(soft_wrap=True)
@@ -91,9 +91,7 @@ def validate_corpus(name: str) -> None:
         highlight=False,
     )
     if not check.passed:
-        raise StageError(
-            f"{name}: {check.sentence} Mend or release them, or raise quarantine_limit."
-        )
+        raise StageError(f"{name}: {check.sentence} {QUARANTINE_ADVICE}")
 
 
 def list_quarantine(name: str, reason: str | None) -> None:

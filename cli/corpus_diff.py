@@ -91,6 +91,15 @@ def _print(result: Diff, before: str, after: str) -> None:
     ):
         console.print(f"{what} {_listed(ids)}", highlight=False, markup=False)
     console.print(f"Unchanged: {result.unchanged:,}", highlight=False)
+    if crossed := result.crossed:
+        names = [f"{one.id} ({one.before} → {one.after})" for one in crossed]
+        Console(stderr=True, soft_wrap=True).print(
+            f"Warning: {_listed(names)} crossed between train, dev and test. A model that learned "
+            "from one version must not be measured on the other.",
+            style="bold red",
+            highlight=False,
+            markup=False,
+        )
 
 
 def _listed(ids: Sequence[str]) -> str:

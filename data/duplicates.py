@@ -1,15 +1,21 @@
 """Which utterances are there twice: the same audio, or almost the same.
 
-Equal audio (sha256 of the FLAC) with equal texts: the first by id stays. With different texts no
-one can tell which is right, and none stays. Equal texts are those with one `data.splits.text_key`.
+Equal audio (sha256 of the FLAC) with equal texts: one stays. With different texts no one can tell
+which is right, and none stays; but a frozen gate set's member does, and a user's correction is
+newer knowledge than the texts that it puts right. Equal texts are those with one
+`data.splits.text_key`.
 
 Almost equal audio (fingerprints at least `near_duplicates` alike) could put one recording on both
 sides of a split. A pair does so only where its texts differ, since splits keep all utterances of a
 text on one side; that a machine or two people say the same text alike is no leak. A pair of one
-text by one speaker is a copy. So a pair conflicts where texts differ or the speaker is the same,
-and the utterances are gone through by id: each stays unless it conflicts with one that stays. No
-two that stay conflict, so nothing leaks; and fewer are lost than by keeping one of every connected
-group, since of a chain (a is like b, b like c, a not like c) both ends stay.
+text by one speaker is a copy. So a pair conflicts where texts differ, as splits compare them, or
+the speaker is the same, and the utterances are gone through in order: each stays unless it
+conflicts with one that stays. No two that stay conflict, so nothing leaks; and fewer are lost than
+by keeping one of every connected group, since of a chain (a is like b, b like c, a not like c) both
+ends stay.
+
+The order is that of `data.precedence`, then of ids. Members of a gate set stay always: they are all
+in test.
 
 Machines are not searched: what they say is made from its text, so that nearly equal audio of theirs
 is nearly equal text ("first name", "last name"), and equal audio is found by its hash.
@@ -19,64 +25,104 @@ Repeats of one text by one speaker are ordinary and stay, unless they sound like
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from data.precedence import MEMBER, Rank, unranked
 from data.splits import text_key
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_CORRECTIONS = "corrections:"
+"""How the sources that hold users' corrections are named."""
 
-def contradicting(frame: pd.DataFrame) -> pd.Series[str]:
+
+def corrected(frame: pd.DataFrame, rank: Rank = unranked) -> pd.Series[str]:
+    """For each row the id of a correction of its text, missing where there is none.
+
+    Where corrections of one audio contradict each other, or a gate set holds it, nothing is
+    corrected: see `contradicting`.
+
+    Args:
+        frame: columns id, audio_sha256, text, source.
+        rank: from `data.precedence`.
+    """
+    found: dict[str, str] = {}
+    if frame["source"].str.startswith(_CORRECTIONS).any():
+        for audio, same in _sharing(frame).items():
+            right = [row for row in same if row[2].startswith(_CORRECTIONS)]
+            if len({text_key(text) for _, text, _ in right}) != 1:
+                continue
+            if any(rank(name, audio, text) == MEMBER for name, text, _ in same):
+                continue
+            by, key = min(name for name, _, _ in right), text_key(right[0][1])
+            found |= {name: by for name, text, _ in same if text_key(text) != key}
+    return _column(frame, found)
+
+
+def contradicting(frame: pd.DataFrame, rank: Rank = unranked) -> pd.Series[str]:
     """For each row the id of another with the same audio and another text, missing where none is.
 
+    A member of a gate set contradicts nobody, nor does who says the same.
+
     Args:
-        frame: columns id, audio_sha256, text.
+        frame: columns id, audio_sha256, text, source.
+        rank: from `data.precedence`.
     """
-    shared = frame[frame["audio_sha256"].duplicated(keep=False)]
-    rows: dict[str, list[tuple[str, str]]] = {}
-    for audio, text, name in _records(shared, "audio_sha256", "text", "id"):
-        rows.setdefault(audio, []).append((text_key(text), name))
-    found = {}
-    for same in rows.values():
-        keys = {key for key, _ in same}
-        if len(keys) > 1:
-            for key, name in same:
-                found[name] = min(other for text, other in same if text != key)
+    found: dict[str, str] = {}
+    for audio, same in _sharing(frame).items():
+        rows = [(text_key(text), name, rank(name, audio, text)) for name, text, _ in same]
+        if len({key for key, _, _ in rows}) == 1:
+            continue
+        members = [(key, name) for key, name, rank_ in rows if rank_ == MEMBER]
+        agreeing = {key for key, _ in members}
+        others = members or [(key, name) for key, name, _ in rows]
+        for key, name, _ in rows:
+            if key not in agreeing:
+                found[name] = min(other for text, other in others if text != key)
     return _column(frame, found)
 
 
-def copies(frame: pd.DataFrame) -> pd.Series[str]:
-    """For each row the id of the first by id that has the same audio, missing for the first.
+def copies(frame: pd.DataFrame, rank: Rank = unranked) -> pd.Series[str]:
+    """For each row the id of the one that stays and has the same audio, missing for that one.
 
     Args:
-        frame: columns id, audio_sha256; equal audio has equal texts (see `contradicting`).
+        frame: columns id, audio_sha256, text, source; equal audio has equal texts (see
+            `contradicting`).
+        rank: from `data.precedence`.
     """
-    shared = frame[frame["audio_sha256"].duplicated(keep=False)].sort_values("id")
-    first: dict[str, str] = {}
-    found = {}
-    for audio, name in _records(shared, "audio_sha256", "id"):
-        if first.setdefault(audio, name) != name:
-            found[name] = first[audio]
+    found: dict[str, str] = {}
+    for audio, same in _sharing(frame).items():
+        ranked = sorted((rank(name, audio, text), name) for name, text, _ in same)
+        _, first = ranked[0]
+        found |= {name: first for place, name in ranked[1:] if place != MEMBER}
     return _column(frame, found)
 
 
-def near_copies(frame: pd.DataFrame, pairs: Iterable[tuple[str, str]]) -> pd.Series[str]:
+def near_copies(
+    frame: pd.DataFrame,
+    pairs: Iterable[tuple[str, str]],
+    rank: Rank = unranked,
+    same_text: Callable[[str], str] = text_key,
+) -> pd.Series[str]:
     """For each row the id of one that stays and it conflicts with, missing for those that stay.
 
     Args:
-        frame: columns id, text, speaker.
+        frame: columns id, audio_sha256, text, speaker.
         pairs: ids with almost the same audio, in any order; ids that the frame lacks are ignored.
+        rank: from `data.precedence`.
+        same_text: texts for which it gives the same are one text to splits.
     """
     import pandas as pd
 
     pairs = list(pairs)
     named = frame[frame["id"].isin(pd.Index([name for pair in pairs for name in pair], dtype=str))]
-    said = {
-        name: (text_key(text), speaker)
-        for name, text, speaker in _records(named, "id", "text", "speaker")
-    }
+    said: dict[str, tuple[str, str]] = {}
+    place: dict[str, int] = {}
+    for name, audio, text, speaker in _records(named, "id", "audio_sha256", "text", "speaker"):
+        said[name] = same_text(text), speaker
+        place[name] = rank(name, audio, text)
     conflicts: dict[str, set[str]] = {}
     for left, right in pairs:
         if left == right or left not in said or right not in said:
@@ -85,12 +131,25 @@ def near_copies(frame: pd.DataFrame, pairs: Iterable[tuple[str, str]]) -> pd.Ser
         if text != other_text or speaker == other_speaker:
             conflicts.setdefault(left, set()).add(right)
             conflicts.setdefault(right, set()).add(left)
-    found: dict[str, str] = {}
-    for name in sorted(conflicts):
-        staying = [other for other in conflicts[name] if other < name and other not in found]
-        if staying:
-            found[name] = min(staying)
+    staying: set[str] = set()
+    for name in sorted(conflicts, key=lambda name: (place[name], name)):
+        if place[name] == MEMBER or staying.isdisjoint(conflicts[name]):
+            staying.add(name)
+    # The smallest id of all that stay, whatever their order: it is the same when the ledger has
+    # come to know some of them.
+    found = {
+        name: min(others & staying) for name, others in conflicts.items() if name not in staying
+    }
     return _column(frame, found)
+
+
+def _sharing(frame: pd.DataFrame) -> dict[str, list[tuple[str, str, str]]]:
+    """Audio that several rows have -> their (id, text, source)."""
+    shared = frame[frame["audio_sha256"].duplicated(keep=False)]
+    rows: dict[str, list[tuple[str, str, str]]] = {}
+    for audio, name, text, source in _records(shared, "audio_sha256", "id", "text", "source"):
+        rows.setdefault(audio, []).append((name, text, source))
+    return rows
 
 
 def _records(frame: pd.DataFrame, *columns: str) -> Iterable[tuple[str, ...]]:

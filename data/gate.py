@@ -135,15 +135,28 @@ def new_gate(
 
 
 def without_speakers(
-    gate: Gate, speakers: Collection[str], *, frozen_at: str, frozen_by: str, reason: str
+    gate: Gate,
+    speakers: Collection[str],
+    *,
+    audio: Collection[str] = (),
+    frozen_at: str,
+    frozen_by: str,
+    reason: str,
 ) -> Gate | None:
-    """The next version, without some speakers (by `data.ledger.speaker_id`); None where they are
-    not in this one.
+    """The next version, without some speakers; None where they are not in this one.
+
+    Args:
+        speakers: by `data.ledger.speaker_id`.
+        audio: sha256 of what they said, which may be there under other names.
 
     Raises:
         UsageError: nothing would be left; no person or no reason.
     """
-    members = tuple(member for member in gate.members if member.speaker not in speakers)
+    members = tuple(
+        member
+        for member in gate.members
+        if member.speaker not in speakers and member.audio_sha256 not in audio
+    )
     if members == gate.members:
         return None
     if not members:

@@ -327,11 +327,19 @@ _ALL = (
     Reason(
         "duplicate-audio",
         ("validation",),
-        "Another utterance has the same audio and the same text; the first by id is kept.",
+        "Another utterance has the same audio and the same text; a gate set's member is "
+        "kept, or else the first by id.",
         "Nothing: one of them is enough.",
         "a folder that was added twice",
         releasable=True,
         concerns_text=True,
+    ),
+    Reason(
+        "corrected",
+        ("validation",),
+        "A user's correction has the same audio with another text, which takes the place of this.",
+        "Nothing; correct the text in its table, too, where you keep one.",
+        "a recording of the service before and after its correction",
     ),
     Reason(
         "contradicting-texts",

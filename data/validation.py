@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from data.duplicates import contradicting, copies, near_copies
+from data.duplicates import contradicting, copies, corrected, near_copies
 from data.expectations import Judge
+from data.precedence import Rank, unranked
 from data.releases import Release, text_sha256
 from data.sources.base import Reject
 from data.splits import text_key
 from data.validation_columns import add_derived_columns, count_matches
-from data.validation_rules import Rule, copy_rules, row_rules, transcript_rules
+from data.validation_rules import Rule, copy_rules, correction_rules, row_rules, transcript_rules
 from voiceforge.params import ValidationParams
 
 if TYPE_CHECKING:
@@ -101,6 +102,8 @@ def validate(
     releases: Sequence[Release] = (),
     hear: Hear | None = None,
     near_pairs: NearPairs | None = None,
+    rank: Rank = unranked,
+    same_text: Callable[[str], str] = text_key,
     docs: Path | None = None,
 ) -> Verdict:
     """Decide which utterances may be used.
@@ -112,6 +115,9 @@ def validate(
         releases: from `data.releases.read_releases`.
         hear: what the base model makes of people's speech; None where nothing is to be heard.
         near_pairs: the search for almost equal audio; None where none is to be made.
+        rank: which of those that conflict stays, from `data.precedence`; it is asked for rows that
+            share audio or almost do.
+        same_text: texts for which it gives the same are one text to splits.
         docs: folder for Great Expectations' Data Docs; None for none.
 
     Raises:
@@ -124,16 +130,23 @@ def validate(
         by_case.setdefault((one.id, one.reason), []).append(one)
     court = _Court(frame, Judge(name, docs), by_case)
     court.hold("utterances", row_rules(params, measured="speech" in frame))
+    # A lot of its own, so that a text that was put right counts as nothing else.
+    by = corrected(court.frame, rank)
+    if by.notna().any():
+        court.frame = court.frame.assign(corrected_by=by)
+        court.hold("corrections", correction_rules())
     rates = hear(court.frame[~_synthetic(court.frame)]) if hear else {}
     court.frame = court.frame.assign(
-        contradicts=contradicting(court.frame),
+        contradicts=contradicting(court.frame, rank),
         character_error_rate=court.frame["id"].map(rates).astype("float64"),
     )
     court.hold("transcripts", transcript_rules(params))
-    court.frame = court.frame.assign(copy_of=copies(court.frame))
+    court.frame = court.frame.assign(copy_of=copies(court.frame, rank))
     once = court.frame[court.frame["copy_of"].isna() & ~_synthetic(court.frame)]
     pairs = near_pairs(once, params.near_duplicates) if near_pairs else ()
-    court.frame["near_copy_of"] = near_copies(once, pairs).reindex(court.frame.index)
+    court.frame["near_copy_of"] = near_copies(once, pairs, rank, same_text).reindex(
+        court.frame.index
+    )
     court.hold("copies", copy_rules())
     court.judge.write_docs()
     return Verdict(

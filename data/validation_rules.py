@@ -1,8 +1,8 @@
 """The rules of validation: what is expected of a column, and the reason code of those who fail.
 
-Three lots, each judged on what the lot before let through: what a row says by itself, whether its
-transcript is its own, and whether it is there twice. A rule is data; `data.expectations` turns it
-into an expectation of Great Expectations, which decides.
+Lots, each judged on what the lot before let through: what a row says by itself, whether a user
+corrected it, whether its transcript is its own, and whether it is there twice. A rule is
+data; `data.expectations` turns it into an expectation of Great Expectations, which decides.
 """
 
 from __future__ import annotations
@@ -114,6 +114,18 @@ def row_rules(params: ValidationParams, *, measured: bool = True) -> list[Rule]:
             )
         )
     return rules + (_signal_rules(params) if measured else [])
+
+
+def correction_rules() -> list[Rule]:
+    """Whether a user put the text right: asked before the texts of one audio are compared."""
+    return [
+        Rule(
+            "corrected",
+            "corrected_by",
+            "ExpectColumnValuesToBeNull",
+            "{corrected_by} has the same audio and is a correction of the text.",
+        )
+    ]
 
 
 def transcript_rules(params: ValidationParams) -> list[Rule]:

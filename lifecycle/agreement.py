@@ -33,6 +33,9 @@ from voiceforge.params import AgreementParams
 WINDOWS = (1000, 3000)
 """Mel frames of 10 ms that a clip is padded to, at the first hearing and at the second."""
 
+SECOND_NORMALISER = "whisper-basic"
+"""Stands beside the domain's own: the more favourable one counts."""
+
 _LETTERS_A_DIGIT = 8
 """Letters of number words for each digit: "settantotto" is 78, "eight hundred and one" is 801."""
 
@@ -86,7 +89,7 @@ def disagreement(reference: str, hypothesis: str, normaliser: str, language: str
     from evaluation.text import normalise
 
     rates = []
-    for name in dict.fromkeys((normaliser, "whisper-basic")):
+    for name in dict.fromkeys((normaliser, SECOND_NORMALISER)):
         left, right = (normalise(text, name, language) for text in (reference, hypothesis))
         if left:
             forgiven = _LETTERS_A_DIGIT * abs(_digits(left) - _digits(right)) / len(left)

@@ -66,6 +66,8 @@ def make_certificate(workspace: Workspace) -> Artifact:
     }
     if anchor:
         inputs["first_champion_predictions"] = anchor.sha256
+    if gates := splits.read_gates(workspace):
+        inputs["gate"] = gates[-1].sha256
     parameters = {
         **engine.statistics(workspace),
         "engine_margin": workspace.domain.engine.margin,

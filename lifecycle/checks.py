@@ -23,25 +23,9 @@ class Check:
 def few_quarantined(workspace: Workspace) -> Check:
     """Decoding and validation may lose `quarantine_limit` of the recordings.
 
-    Those of forgotten speakers are not lost but left out, and do not count.
+    See `lifecycle.validation.quarantine_verdict`.
     """
-    from data.forgotten import REASON
-
-    made, limit = workspace.current(validation.STAGE), workspace.domain.quarantine_limit
-    summary = made.summary
-    reasons: Mapping[str, int] = summary["quarantine_reasons"]
-    lost = summary["quarantined"] - reasons.get(REASON, 0)
-    total = summary["utterances"] + lost
-    share = lost / max(1, total)
-    often = sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))
-    counts = f" ({', '.join(f'{code} {count}' for code, count in often)})" if often else ""
-    return Check(
-        summary["utterances"] > 0 and share <= limit,
-        f"{lost} of {total} recordings ({share:.1%}) are in "
-        f"quarantine{counts}; quarantine_limit allows {limit:.0%}. Each is named with its reason "
-        f"in {made.path / validation.QUARANTINE}.",
-        {"share": share, "limit": limit, **{f"quarantined: {code}": n for code, n in often}},
-    )
+    return Check(*validation.quarantine_verdict(workspace))
 
 
 def splits_are_disjoint(workspace: Workspace) -> Check:

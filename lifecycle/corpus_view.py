@@ -54,6 +54,7 @@ def view_corpus(workspace: Workspace) -> CorpusView:
 
     Raises:
         UsageError: it was never built.
+        StageError: it was validated in another version.
         StorageError, IntegrityError: one of its tables is gone or damaged.
     """
     from data.tables import (
@@ -70,7 +71,7 @@ def view_corpus(workspace: Workspace) -> CorpusView:
             f"The corpus {name} has not been built and validated yet. `voiceforge corpus validate "
             f"{name}` does both."
         )
-    made = workspace.current(validation.STAGE)
+    made = validation.current_validation(workspace)
     split = _splits_of(workspace, made)
     accepted = read_utterances(split.path / splits.TABLE if split else made.path / validation.TABLE)
     return CorpusView(

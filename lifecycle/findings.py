@@ -208,8 +208,9 @@ def existing_registry(workspace: Workspace) -> Registry | None:
     return model_version.open_registry(workspace)
 
 
-def gates_with(workspace: Workspace, speaker: str) -> dict[str, str]:
-    """Gate sets that hold a speaker: identity -> the newest version, which replaces it.
+def gates_with(workspace: Workspace, speaker: str, forgotten: Forgotten) -> dict[str, str]:
+    """Gate sets that hold a speaker, under any name: identity -> the newest version, which replaces
+    it.
 
     The newest itself, where it holds them, is replaced by "".
     """
@@ -217,7 +218,16 @@ def gates_with(workspace: Workspace, speaker: str) -> dict[str, str]:
     from lifecycle.splits import read_gates
 
     gates, who = read_gates(workspace), speaker_id(speaker)
-    holding = [gate for gate in gates if any(member.speaker == who for member in gate.members)]
+    stone = forgotten.tombstone(speaker)
+    sounds = set(stone.audio) if stone else set()
+    holding = [
+        gate
+        for gate in gates
+        if any(
+            member.speaker == who or forgotten.audio_hash(member.audio_sha256) in sounds
+            for member in gate.members
+        )
+    ]
     newest = "" if not gates or gates[-1] in holding else f"gate-{gates[-1].version}"
     return {gate.identity: newest for gate in holding}
 

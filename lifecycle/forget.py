@@ -123,7 +123,7 @@ def forget(
         before("artifacts")
         _remove_artifacts(workspace, forgotten, traces, log)
         before("gate set")
-        _new_gate(workspace, speaker, by, log)
+        _new_gate(workspace, forgotten, speaker, by, log)
         before("marks")
         _mark(workspace, forgotten, speaker, traces, log)
         before("finished")
@@ -238,13 +238,16 @@ def _remove_artifacts(
             _delete(path)
 
 
-def _new_gate(workspace: Workspace, speaker: str, by: str, log: _Log) -> None:
-    """A version of the frozen gate set without the speaker, where one has them."""
+def _new_gate(workspace: Workspace, forgotten: Forgotten, speaker: str, by: str, log: _Log) -> None:
+    """A version of the frozen gate set without the speaker, where one has them under any name."""
     from lifecycle.gate import drop_from_gate
+    from lifecycle.ledgers import read_gates
 
     reason = "A speaker of it asked to be forgotten."
+    members = [member for gate in read_gates(workspace)[-1:] for member in gate.members]
+    audio = {one.audio_sha256 for one in members if forgotten.holds_audio(one.audio_sha256)}
     try:
-        gate = drop_from_gate(workspace, [speaker], by=by, reason=reason)
+        gate = drop_from_gate(workspace, [speaker], audio=audio, by=by, reason=reason)
     except UsageError as error:
         log.notes.append(f"The gate set still names them, by hashes: {error}")
     else:
@@ -265,7 +268,7 @@ def _mark(
         forgotten.tombstone(speaker),
     )
     tags = {(version, marks.TRAINED_TAG) for version in traces.versions}
-    gates = gates_with(workspace, speaker)
+    gates = gates_with(workspace, speaker, forgotten)
     for decided in workspace.store.history(name, certificate.STAGE):
         test_set = str(decided.summary.get("test_set", ""))
         if test_set in gates or traces.certificates.get(decided.key) == "tested":

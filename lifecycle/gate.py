@@ -68,9 +68,15 @@ def freeze(workspace: Workspace, *, by: str, reason: str, new_version: bool = Fa
 
 
 def drop_from_gate(
-    workspace: Workspace, speakers: Collection[str], *, by: str, reason: str
+    workspace: Workspace,
+    speakers: Collection[str],
+    *,
+    by: str,
+    reason: str,
+    audio: Collection[str] = (),
 ) -> Gate | None:
-    """Make a new version without some speakers, by name; None where the latest has none of them.
+    """Make a new version without some speakers, by name, and without their audio, by sha256, under
+    any name; None where the latest has none of them.
 
     The older versions stay with their hashed entries, since what they hold must not train either.
 
@@ -86,7 +92,9 @@ def drop_from_gate(
         if not gates:
             return None
         keys = {speaker_id(name) for name in speakers}
-        gate = without_speakers(gates[-1], keys, frozen_at=_now(), frozen_by=by, reason=reason)
+        gate = without_speakers(
+            gates[-1], keys, audio=audio, frozen_at=_now(), frozen_by=by, reason=reason
+        )
         if gate is not None:
             write_gate(workspace.ledgers, gate)
     return gate

@@ -6,7 +6,7 @@ finds both as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,6 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from lifecycle import validation
 from lifecycle.artifacts import Artifact
+from lifecycle.ledgers import ledger_path as ledger_path
+from lifecycle.ledgers import read_gates as read_gates
+from lifecycle.ledgers import read_ledger
+from lifecycle.ledgers import same_text as same_text
 from lifecycle.workspace import Workspace
 from voiceforge.errors import StageError
 from voiceforge.files import sha256_file
@@ -44,34 +48,40 @@ def make_splits(workspace: Workspace) -> Artifact:
     Raises:
         UsageError: params.yaml contradicts the split ledger.
         IntegrityError: the ledger or a gate set is damaged.
-        StageError: the ledger or a gate set that earlier splits rest on is gone.
+        StageError: the ledger or a gate set that earlier splits rest on is gone; validation is of
+            another version of the corpus, or lost more than `quarantine_limit`.
     """
     from data.columns import column, with_splits
     from data.gate import seal
     from data.ledger import write_ledger
     from data.split_summary import split_summary
     from data.tables import write_utterance_table
+    from evaluation.text import normaliser_identity
 
-    source = workspace.current(validation.STAGE)
+    source = validation.current_validation(workspace)
+    # The ledger never forgets: what is blocked must not get into it.
+    few, sentence, _ = validation.quarantine_verdict(workspace)
+    if not few:
+        raise StageError(f"{workspace.domain.name}: {sentence} {validation.QUARANTINE_ADVICE}")
     gates = read_gates(workspace)
     gate = gates[-1] if gates else None
     path = ledger_path(workspace)
     _check_lost(workspace, path, gates)
     parameters = {
         **workspace.domain.splits.model_dump(mode="json"),
-        "normaliser": workspace.domain.evaluation.normaliser,
         "language": workspace.domain.language,
         "declared": _declared_speakers(workspace),
     }
 
     def inputs() -> dict[str, str]:
-        known = {source.stage: source.sha256}
+        known = {source.stage: source.sha256, "normaliser": normaliser}
         if path.is_file():
             known["ledger"] = sha256_file(path)
         if gate is not None:
             known["gate"] = gate.sha256
         return known
 
+    normaliser = normaliser_identity(workspace.domain.evaluation.normaliser)["sha256"]
     assigned = cache(lambda: assign_corpus(workspace))
 
     def build(folder: Path, _: Path) -> Mapping[str, Any]:
@@ -99,7 +109,7 @@ def make_splits(workspace: Workspace) -> Artifact:
 
     if not workspace.store.holds(workspace.question(STAGE, VERSION, inputs(), parameters)):
         workspace.report(STAGE, 0, 0, "extending the split ledger")
-        before = _read_ledger(workspace)
+        before = read_ledger(workspace)
         if before != assigned().ledger:
             write_ledger(path, assigned().ledger)
     return workspace.make(STAGE, VERSION, inputs(), parameters, build)
@@ -121,7 +131,7 @@ def assign_corpus(workspace: Workspace) -> Assigned:
         workspace.domain.splits,
         _declared_speakers(workspace),
         same_text(workspace),
-        _read_ledger(workspace),
+        read_ledger(workspace),
     )
     return Assigned(with_splits(table, made.splits), made.ledger)
 
@@ -154,41 +164,8 @@ def problems_of(workspace: Workspace, table: ArrowTable) -> list[str]:
         workspace.domain.splits,
         _declared_speakers(workspace),
         same_text(workspace),
-        _read_ledger(workspace),
+        read_ledger(workspace),
     )
-
-
-def ledger_path(workspace: Workspace) -> Path:
-    """Where the domain's split ledger lies."""
-    from data.ledger import FILE
-
-    return workspace.ledgers / FILE
-
-
-def read_gates(workspace: Workspace) -> tuple[Gate, ...]:
-    """Every version of the domain's gate set, oldest first.
-
-    Raises:
-        IntegrityError: one was changed after it was frozen, or removed.
-    """
-    from data.gate_files import read_gates
-
-    return read_gates(workspace.ledgers)
-
-
-def same_text(workspace: Workspace) -> Callable[[str], str]:
-    """What makes two texts one: what word errors are counted on, letters and digits of it."""
-    from data.splits import text_key
-    from evaluation.text import normaliser
-
-    scored = normaliser(workspace.domain.evaluation.normaliser, workspace.domain.language)
-    return lambda text: text_key(scored(text)) or text_key(text)
-
-
-def _read_ledger(workspace: Workspace) -> Ledger | None:
-    from data.ledger import read_ledger
-
-    return read_ledger(ledger_path(workspace))
 
 
 def _check_lost(workspace: Workspace, path: Path, gates: tuple[Gate, ...]) -> None:

@@ -19,7 +19,7 @@ from lifecycle.promotion import make_promotion
 from lifecycle.reports import make_accent_report, make_accuracy_report, make_latency_report
 from lifecycle.results import write_results
 from lifecycle.splits import make_splits
-from lifecycle.validation import make_validation
+from lifecycle.validation import QUARANTINE_ADVICE, make_validation
 from lifecycle.workspace import Workspace
 from voiceforge.errors import UsageError
 
@@ -29,7 +29,7 @@ GROUPS: Mapping[str, tuple[Callable[[Workspace], object], ...]] = {
         corpus_version,
         make_base_engine,
         make_validation,
-        required(checks.few_quarantined, "Mend or remove them, or raise quarantine_limit."),
+        required(checks.few_quarantined, QUARANTINE_ADVICE),
     ),
     "adapter": (
         make_splits,

@@ -9,21 +9,29 @@ from typing import TYPE_CHECKING, Any
 from data.releases import RELEASES, Release
 from lifecycle import base_engine, corpus
 from lifecycle.artifacts import Artifact
+from lifecycle.ledgers import read_gates, read_ledger, same_text
 from lifecycle.workspace import Workspace
-from voiceforge.errors import UsageError
+from voiceforge.errors import StageError, UsageError
 from voiceforge.files import sha256_file
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from data.utterance import Utterance
     from lifecycle.agreement import Heard
 
 STAGE = "validation"
-VERSION = 1
+VERSION = 2
 TABLE = "utterances.parquet"
 QUARANTINE = "quarantine.parquet"
 AGREEMENT = "agreement.parquet"
 DOCS = "data_docs"
+
+
+_ALIKE = {"near-duplicate-audio": "almost the same", "contradicting-texts": "the same"}
+"""Reasons that name another utterance, and how much of its audio is that one's."""
+
+QUARANTINE_ADVICE = "Mend or release them, or raise quarantine_limit."
 
 
 def make_validation(workspace: Workspace) -> Artifact:
@@ -33,26 +41,35 @@ def make_validation(workspace: Workspace) -> Artifact:
     the corpus's included), `agreement.parquet` (what the base model heard) and `data_docs`.
 
     Raises:
-        IntegrityError: releases or tables that cannot be read; the message says which line.
+        IntegrityError: releases, ledger, gate sets or tables that cannot be read; the message says
+            which line.
         StageError: people's speech is to be heard, and the base engine has not been built.
     """
     from data.releases import read_releases
+    from evaluation.text import normaliser_identity
 
     source = workspace.current(corpus.STAGE)
     releases = read_releases(workspace.ledgers)
     domain = workspace.domain
     params = domain.validation
-    inputs = {corpus.STAGE: source.sha256}
-    parameters: dict[str, Any] = {"validation": params.model_dump(mode="json")}
+    gates = read_gates(workspace)
+    normaliser = normaliser_identity(domain.evaluation.normaliser)["sha256"]
+    inputs = {corpus.STAGE: source.sha256, "normaliser": normaliser}
+    parameters: dict[str, Any] = {
+        "validation": params.model_dump(mode="json"),
+        "language": domain.language,
+    }
     if releases:
         inputs["releases"] = sha256_file(workspace.ledgers / RELEASES)
+    if gates:  # and no ledger: see `data.precedence`
+        inputs["gate"] = gates[-1].sha256
     if params.agreement.enabled:
-        from evaluation.text import normaliser_identity
+        from lifecycle.agreement import SECOND_NORMALISER
         from serving.engines.contracts import DECODING_VERSION
 
         inputs[base_engine.STAGE] = workspace.current(base_engine.STAGE).sha256
-        inputs["normaliser"] = normaliser_identity(domain.evaluation.normaliser)["sha256"]
-        parameters |= {"decoding": DECODING_VERSION, "language": domain.language}
+        inputs["second_normaliser"] = normaliser_identity(SECOND_NORMALISER)["sha256"]
+        parameters["decoding"] = DECODING_VERSION
 
     def build(folder: Path, _: Path) -> Mapping[str, Any]:
         return _build(workspace, source.path, folder, releases)
@@ -67,18 +84,59 @@ def docs_page(artifact: Artifact) -> Path:
     return artifact.path / DOCS / INDEX
 
 
+def current_validation(workspace: Workspace) -> Artifact:
+    """The validation of the corpus as it lies.
+
+    Raises:
+        StageError: there is none, or it is of another version of the corpus, as after a checkout.
+    """
+    made = workspace.current(STAGE)
+    if made.inputs.get(corpus.STAGE) != workspace.current(corpus.STAGE).sha256:
+        raise StageError(
+            f"The validation of {workspace.domain.name} is of another version of the corpus; run "
+            f"`voiceforge corpus validate {workspace.domain.name}`."
+        )
+    return made
+
+
+def quarantine_verdict(workspace: Workspace) -> tuple[bool, str, Mapping[str, Any]]:
+    """Whether decoding and validation lost at most `quarantine_limit`; why; the figures.
+
+    What forgotten speakers said is not lost but left out, and a recording whose text a user
+    corrected is there with the correction: neither counts.
+    """
+    from data.forgotten import REASON
+
+    made, limit = workspace.current(STAGE), workspace.domain.quarantine_limit
+    summary = made.summary
+    reasons: Mapping[str, int] = summary["quarantine_reasons"]
+    lost = summary["quarantined"] - reasons.get(REASON, 0) - reasons.get("corrected", 0)
+    total = summary["utterances"] + lost
+    share = lost / max(1, total)
+    often = sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))
+    counts = f" ({', '.join(f'{code} {count}' for code, count in often)})" if often else ""
+    return (
+        summary["utterances"] > 0 and share <= limit,
+        f"{lost} of {total} recordings ({share:.1%}) are in "
+        f"quarantine{counts}; quarantine_limit allows {limit:.0%}. Each is named with its reason "
+        f"in {made.path / QUARANTINE}.",
+        {"share": share, "limit": limit, **{f"quarantined: {code}": n for code, n in often}},
+    )
+
+
 def release_utterance(workspace: Workspace, name: str, code: str, why: str, who: str) -> Release:
     """Let an utterance of the current validation out of quarantine from the next one on.
 
     Raises:
         UsageError: it is not in quarantine for that reason, there is no audio of it, or no one may
-            release from that reason.
-        StageError: the domain has not been validated.
+            release from that reason; or it is nearly what is held out.
+        StageError: the domain has not been validated, or another version of its corpus.
     """
     from data.releases import release
     from data.tables import read_rejects, read_utterances
 
-    rejects = read_rejects(workspace.current(STAGE).path / QUARANTINE)
+    made = current_validation(workspace)
+    rejects = read_rejects(made.path / QUARANTINE)
     codes = sorted({one.reason for one in rejects if one.id == name})
     if code not in codes:
         known = f"It is there for: {', '.join(codes)}." if codes else "It is not there at all."
@@ -89,6 +147,12 @@ def release_utterance(workspace: Workspace, name: str, code: str, why: str, who:
         raise UsageError(
             f"{name} cannot be released from {code!r}: no audio of it could be decoded, so there "
             "is nothing to let in. Mend the recording."
+        )
+    if held := _held_out(workspace, made, row, code):
+        raise UsageError(
+            f"{name} cannot be released from {code!r}: {held} has {_ALIKE[code]} audio and is held "
+            "out for dev, test or a gate set, which would then be trained on. Leave it out, or "
+            f"take {held} out of its source and freeze a new version of the gate set."
         )
     return release(
         workspace.ledgers,
@@ -104,6 +168,7 @@ def release_utterance(workspace: Workspace, name: str, code: str, why: str, who:
 def _build(
     workspace: Workspace, source: Path, folder: Path, releases: tuple[Release, ...]
 ) -> Mapping[str, Any]:
+    from data.precedence import precedence
     from data.tables import (
         read_rejects,
         read_utterance_table,
@@ -126,7 +191,9 @@ def _build(
         name=workspace.domain.name,
         releases=releases,
         hear=hear if workspace.domain.validation.agreement.enabled else None,
-        near_pairs=lambda rows, least: _near_pairs(source, rows, least),
+        near_pairs=lambda rows, least: _near_pairs(source, rows["id"].tolist(), least),
+        rank=precedence(read_ledger(workspace), read_gates(workspace)),
+        same_text=same_text(workspace),
         docs=folder / DOCS,
     )
     table = read_utterance_table(source / TABLE)
@@ -155,11 +222,32 @@ def _hear(workspace: Workspace, people: pd.DataFrame) -> list[Heard]:
     )
 
 
-def _near_pairs(source: Path, rows: pd.DataFrame, least: float) -> Iterable[tuple[str, str]]:
+def _held_out(workspace: Workspace, made: Artifact, row: Utterance, code: str) -> str:
+    """The id of what a release would bring into training although it is held out; "" for none."""
+    from data.precedence import DEV, MEMBER, precedence
+    from data.tables import read_utterances
+
+    if code not in _ALIKE:
+        return ""
+    rank = precedence(read_ledger(workspace), read_gates(workspace))
+    accepted = read_utterances(made.path / TABLE)
+    if code == "contradicting-texts":
+        # One of two texts may be the right one, but those of a gate set are settled.
+        alike, last = [one for one in accepted if one.audio_sha256 == row.audio_sha256], MEMBER
+    else:
+        ids = [row.id, *(one.id for one in accepted if not one.is_synthetic)]
+        least = workspace.domain.validation.near_duplicates
+        pairs = _near_pairs(workspace.corpus, ids, least)
+        near = {name for pair in pairs if row.id in pair for name in pair}
+        alike, last = [one for one in accepted if one.id in near], DEV
+    held = [one.id for one in alike if rank(one.id, one.audio_sha256, one.text) <= last]
+    return min(held, default="")
+
+
+def _near_pairs(source: Path, ids: list[str], least: float) -> Iterable[tuple[str, str]]:
     from data.fingerprint import near_pairs
     from data.validation_columns import read_fingerprints
 
-    ids = rows["id"].tolist()
     pairs = near_pairs(read_fingerprints(source, ids), least)
     return [(ids[one], ids[other]) for one, other, _ in pairs]
 

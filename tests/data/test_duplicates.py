@@ -8,7 +8,8 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.duplicates import contradicting, copies, near_copies
+from data.duplicates import contradicting, copies, corrected, near_copies
+from data.precedence import DEV, MEMBER, TEST, TRAIN, UNKNOWN, Rank
 from data.splits import text_key
 
 ROW = st.tuples(st.sampled_from(["hello", "Hello!", "bye", "yes"]), st.sampled_from("xy"))
@@ -22,8 +23,14 @@ def frame(rows: list[tuple[str, str]], audio: list[int] | None = None) -> pd.Dat
             "text": [text for text, _ in rows],
             "speaker": [speaker for _, speaker in rows],
             "audio_sha256": [str(n) for n in (audio or range(len(rows)))],
+            "source": "folder:a",
         }
     )
+
+
+def ranked(**ranks: int) -> Rank:
+    """Ranks by id; the others are unknown."""
+    return lambda name, _audio, _text: ranks.get(name, UNKNOWN)
 
 
 def given_as(column: pd.Series[str]) -> list[str | None]:
@@ -79,5 +86,59 @@ def test_no_two_that_stay_could_leak_and_none_goes_without_cause(
         if one not in gone and other not in gone:
             assert not conflict(one, other)
     for name, kept in gone.items():
-        assert kept not in gone and kept < name and conflict(name, kept)
-        assert (kept, name) in pairs
+        assert kept not in gone and conflict(name, kept)
+        assert (kept, name) in pairs or (name, kept) in pairs
+
+
+@given(rows=st.lists(ROW, min_size=2, max_size=9), data=st.data())
+def test_a_ledger_that_learned_what_stayed_decides_the_same(
+    rows: list[tuple[str, str]], data: st.DataObject
+) -> None:
+    table = frame(rows)
+    pairs = data.draw(st.lists(st.sampled_from(list(combinations(table["id"], 2))), unique=True))
+    names = table["id"].tolist()
+    known = data.draw(st.dictionaries(st.sampled_from(names), st.sampled_from([TEST, TRAIN])))
+    before = given_as(near_copies(table, pairs, ranked(**known)))
+    stayed = [name for name, by in zip(table["id"], before, strict=True) if by is None]
+    # What is left out of train, dev and test stays unknown.
+    learned = {
+        name: data.draw(st.sampled_from([MEMBER, TEST, DEV, TRAIN, UNKNOWN]))
+        for name in stayed
+        if name not in known
+    }
+    assert given_as(near_copies(table, pairs, ranked(**known, **learned))) == before
+
+
+def test_of_a_near_pair_the_one_that_is_held_out_stays() -> None:
+    rows = frame([("hello", "x"), ("bye", "y"), ("yes", "y")])
+    pairs = [("a", "b"), ("b", "c")]
+    assert given_as(near_copies(rows, pairs, ranked(b=TEST, a=TRAIN))) == ["b", None, "b"]
+    assert given_as(near_copies(rows, pairs, ranked(b=TRAIN))) == ["b", None, "b"]
+    assert given_as(near_copies(rows, pairs, ranked(b=MEMBER, c=MEMBER, a=TEST))) == [
+        "b",
+        None,
+        None,
+    ]
+
+
+def test_texts_of_a_near_pair_are_compared_as_splits_compare_them() -> None:
+    rows = frame([("we're here", "x"), ("were here", "y")])
+    assert given_as(near_copies(rows, [("a", "b")])) == [None, None]
+    assert given_as(near_copies(rows, [("a", "b")], same_text=str)) == [None, "a"]
+
+
+def test_of_equal_audio_a_gate_sets_member_stays() -> None:
+    same = frame([("hello", "x"), ("Hello.", "y"), ("hello", "z")], [1, 1, 1])
+    assert given_as(copies(same, ranked(b=MEMBER))) == ["b", None, "b"]
+    other = frame([("bye", "x"), ("Hello.", "y"), ("hello", "z"), ("yes", "z")], [1, 1, 1, 1])
+    assert given_as(contradicting(other, ranked(b=MEMBER))) == ["b", None, None, "b"]
+
+
+def test_a_correction_takes_the_place_of_what_is_not_in_a_gate_set() -> None:
+    rows = frame([("hallo", "x"), ("hello", "y"), ("Hello!", "z"), ("hallo", "x")], [1, 1, 1, 2])
+    rows["source"] = ["folder:a", "folder:b", "corrections:calls", "folder:a"]
+    assert given_as(corrected(rows)) == ["c", None, None, None]
+    assert given_as(corrected(rows, ranked(a=MEMBER))) == [None] * 4
+    rows.loc[1, ["source", "text"]] = ["corrections:calls", "hull"]
+    assert given_as(corrected(rows)) == [None] * 4
+    assert given_as(contradicting(rows)) == ["b", "a", "a", None]

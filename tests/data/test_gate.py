@@ -152,6 +152,9 @@ def test_a_version_without_a_speaker_follows_the_one_before() -> None:
         "clip-12",
     }
     assert gate.test_set == ""
+    twin = next(member for member in GATE.members if member.id == "clip-9")
+    gate = without_speakers(GATE, set(), audio={twin.audio_sha256}, **stamp)
+    assert gate is not None and set(GATE.members) - set(gate.members) == {twin}
     assert without_speakers(GATE, {speaker_id("nobody")}, **stamp) is None
     with pytest.raises(UsageError, match="would be empty"):
         without_speakers(GATE, {speaker_id(f"person {n}") for n in range(3)}, **stamp)

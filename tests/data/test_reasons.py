@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from data.reasons import REASONS, reason, reasons_table
-from data.validation_rules import copy_rules, row_rules, transcript_rules
+from data.validation_rules import copy_rules, correction_rules, row_rules, transcript_rules
 from voiceforge.errors import UsageError
 from voiceforge.params import load_params
 
@@ -58,7 +58,9 @@ def test_every_code_that_data_emits_is_listed(project: Path) -> None:
 def test_every_rule_of_validation_has_a_code_found_by_validation(project: Path) -> None:
     params = load_params(project / "params.yaml")["telephony-en"].validation
     params = params.model_copy(update={"require_consent": True, "licences": ("CC0-1.0",)})
-    rules = [*row_rules(params), *transcript_rules(params), *copy_rules()]
+    rules = [
+        *row_rules(params), *correction_rules(), *transcript_rules(params), *copy_rules()
+    ]  # fmt: skip
     by_validation = {code for code, one in REASONS.items() if "validation" in one.found_by}
     assert {rule.reason for rule in rules} == by_validation
 
@@ -67,7 +69,7 @@ def test_what_cannot_be_decoded_or_must_not_be_used_cannot_be_released() -> None
     for code, one in REASONS.items():
         if "validation" not in one.found_by:
             assert not one.releasable, code
-    for code in ("refused-consent", "no-consent", "licence", "empty-text"):
+    for code in ("refused-consent", "no-consent", "licence", "empty-text", "corrected"):
         assert not REASONS[code].releasable
 
 

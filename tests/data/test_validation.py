@@ -239,6 +239,20 @@ def test_one_audio_with_two_texts_is_out_until_one_text_is_released(
     assert reasons(judge(cases, params, releases=both)) == out
 
 
+def test_a_correction_supersedes_the_text_that_it_puts_right(
+    prompts: list[tuple[str, Samples]], params: ValidationParams
+) -> None:
+    (text, samples), (other_text, _) = prompts[:2]
+    cases = [
+        case("a", other_text, samples),
+        case("b", text, samples, source="corrections:calls", speaker="calls:user"),
+    ]
+    verdict = judge(cases, params)
+    assert reasons(verdict) == {"a": {"corrected"}}
+    assert verdict.rejects[0].detail == "b has the same audio and is a correction of the text."
+    assert verdict.accepted.tolist() == [False, True]
+
+
 def released(row: Utterance, code: str, **other: Any) -> Release:
     fields: dict[str, Any] = {
         "id": row.id,

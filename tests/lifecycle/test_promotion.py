@@ -8,10 +8,14 @@ from typing import Any
 
 import pytest
 
+from data.gate import new_gate
+from data.gate_files import write_gate
+from data.splits import text_key
 from lifecycle.certificate import STAGE as CERTIFICATE
 from lifecycle.certificate import make_certificate
 from lifecycle.model_version import make_model_version
 from lifecycle.promotion import make_promotion
+from lifecycle.splits import read_splits
 from serving.registry import CHALLENGER, CHAMPION
 from voiceforge.errors import IntegrityError, StageError
 from voiceforge.files import read_json, write_json
@@ -170,6 +174,17 @@ def test_other_decoding_is_another_question(world: Any, monkeypatch: pytest.Monk
     monkeypatch.setattr("serving.engines.contracts.DECODING_VERSION", 1000)
     again = decide(world, "first", 1)
     assert again.key != decided.key and again.summary["reference"] == ""
+
+
+def test_a_gate_set_that_was_frozen_since_is_another_question(world: Any) -> None:
+    before = decide(world, "first", 1)
+    gate = new_gate(
+        read_splits(world.workspace), name=DOMAIN, same=text_key, previous=None,
+        frozen_at="2026-01-05T03:00:00+00:00", frozen_by="ann", reason="first release",
+    )  # fmt: skip
+    write_gate(world.workspace.ledgers, gate)
+    after = make_certificate(world.workspace)
+    assert after.key != before.key and after.inputs["gate"] == gate.sha256
 
 
 def test_predictions_that_were_edited_decide_nothing(world: Any) -> None:

@@ -9,15 +9,18 @@ from typing import Any
 import pytest
 import yaml
 
+import evaluation.text
 from data.gate import held_out_sha256
 from data.gate_files import gate_file, read_gates
 from data.tables import write_utterances
 from data.utterance import Utterance
-from lifecycle import certificate, checks, splits, validation
+from lifecycle import certificate, checks, corpus, splits, validation
 from lifecycle.artifacts import Artifact
+from lifecycle.corpus_view import view_corpus
 from lifecycle.gate import drop_from_gate, freeze
 from lifecycle.splits import make_splits, read_splits
 from lifecycle.stages import GROUPS
+from lifecycle.validation import release_utterance
 from lifecycle.workspace import Workspace, open_workspace
 from voiceforge.errors import IntegrityError, StageError, UsageError
 from voiceforge.settings import load_settings
@@ -60,16 +63,19 @@ class Project:
         content["domains"]["calls"].setdefault("splits", {}).update(keys)
         self.params.write_text(yaml.safe_dump(content))
 
-    def run(self, rows: list[Utterance]) -> Artifact:
-        """The stages validation, laid down, and splits."""
+    def run(self, rows: list[Utterance], lost: int = 0) -> Artifact:
+        """The stages corpus and validation, laid down, and splits."""
         workspace = self.workspace
         key = held_out_sha256([replace(row, split="test") for row in rows])
 
         def build(out: Path, _: Path) -> dict[str, Any]:
             write_utterances(out / validation.TABLE, rows)
-            return {"utterances": len(rows), "quarantined": 0}
+            reasons = {"clipped": lost} if lost else {}
+            return {"utterances": len(rows), "quarantined": lost, "quarantine_reasons": reasons}
 
-        workspace.make(validation.STAGE, 0, {"rows": key}, {}, build)
+        made = workspace.make(corpus.STAGE, 0, {"rows": key}, {}, lambda *_: {})
+        inputs = {corpus.STAGE: made.sha256, "rows": key, "lost": str(lost)}
+        workspace.make(validation.STAGE, 0, inputs, {}, build)
         return make_splits(workspace)
 
     def splits(self) -> dict[str, str]:
@@ -135,6 +141,17 @@ def test_a_lost_ledger_is_an_error_unless_the_splits_are_drawn_anew(calls: Proje
     assert calls.splits() != before
 
 
+def test_other_rules_of_the_normaliser_are_another_question(
+    calls: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = calls.run(ROWS)
+    monkeypatch.setattr(
+        evaluation.text, "normaliser_identity", lambda name: {"name": name, "sha256": "newer rules"}
+    )
+    again = calls.run(ROWS)
+    assert again.key != first.key and again.inputs["normaliser"] == "newer rules"
+
+
 def test_shares_that_change_move_nothing(calls: Project) -> None:
     calls.run(ROWS)
     before = calls.splits()
@@ -164,6 +181,30 @@ def test_a_gate_set_is_frozen_once(calls: Project) -> None:
     assert calls.splits() == before
     assert made.summary["gate"]["identity"] == gate.identity
     assert checks.gate_is_sealed(calls.workspace).passed
+
+
+def test_a_blocked_corpus_gets_into_no_ledger_and_no_gate_set(calls: Project) -> None:
+    with pytest.raises(StageError, match=r"40 of 100 recordings .*clipped 40.* Mend or release"):
+        calls.run(ROWS, lost=40)
+    with pytest.raises(StageError, match="quarantine_limit allows"):
+        freeze(calls.workspace, by="ann", reason="first release")
+    assert not calls.ledger.exists() and read_gates(calls.workspace.ledgers) == ()
+
+
+def test_a_validation_of_another_version_of_the_corpus_is_not_split(calls: Project) -> None:
+    calls.run(ROWS)
+    workspace = calls.workspace
+
+    def another(out: Path, _: Path) -> dict[str, Any]:
+        (out / "utterances.parquet").write_bytes(b"older")
+        return {}
+
+    workspace.make(corpus.STAGE, 0, {"rows": "older"}, {}, another)
+    for use in (make_splits, view_corpus):
+        with pytest.raises(StageError, match=r"another version.* run `voiceforge corpus validate"):
+            use(workspace)
+    with pytest.raises(StageError, match="another version of the corpus"):
+        release_utterance(workspace, "clip-001", "clipped", "it is fine", "Ada")
 
 
 def test_later_test_recordings_wait_for_the_next_version(calls: Project) -> None:
