@@ -11,11 +11,12 @@ import hashlib
 import math
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import cast, get_args
+from typing import TypeVar, cast, get_args
 
 from data.sources.audio_paths import check_file, inside, unnamed_audio
 from data.sources.base import FileAudio, Plan, Recording, Reject, clean_text, slug
@@ -28,6 +29,8 @@ _DAMAGED = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff\ufffd
 """Control characters but for white space, halves of letters, and the mark of a lost letter."""
 
 _LONGEST_WHERE = 300
+
+Made = TypeVar("Made", Recording, Reject)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,23 +145,30 @@ def with_unnamed(rows: Rows, folder: Path, reason: str, below: str = "") -> Rows
 
 
 def plan_rows(origin: Origin, rows: Rows) -> Plan:
-    """The plan of a table: each row a recording or a reject, in its order, each id once."""
+    """The plan of a table: each row a recording or a reject, in its order, each id once.
+
+    Names that differ only in what ids do not keep (case, punctuation) get digits of their hash:
+    all of them, so that the order of rows decides nothing.
+    """
     recordings: list[Recording] = []
     rejects: list[Reject] = []
     skipped: Counter[str] = Counter()
     places: dict[str, str] = {}
+    names = _Names(origin)
+    kept: list[str] = []
+    refused: list[str] = []
     folders: dict[Path, str] = {}
     for row in rows:
         if isinstance(row, Skipped):
             skipped[row.reason] += 1
             continue
-        name = row_id(origin, row)
+        called, name = names.add(row)
         try:
             if isinstance(row, BadRow):
                 raise Unusable(row.reason, row.detail)
             recording = _recording(origin, row, name, folders)
-            if name in places:
-                raise Unusable("duplicate-id", f"{places[name]} has the id {name} already.")
+            if called in places:
+                raise Unusable("duplicate-id", f"{places[called]} has the id {name} already.")
         except Unusable as problem:
             where = row.place
             if isinstance(row, Row):
@@ -167,10 +177,16 @@ def plan_rows(origin: Origin, rows: Rows) -> Plan:
             rejects.append(
                 Reject(name, origin.source, where[:_LONGEST_WHERE], problem.reason, detail)
             )
+            refused.append(called)
         else:
-            places[name] = row.place
+            places[called] = row.place
             recordings.append(recording)
-    return Plan(tuple(recordings), tuple(rejects), dict(skipped))
+            kept.append(called)
+    return Plan(
+        tuple(names.told_apart(recordings, kept)),
+        tuple(names.told_apart(rejects, refused)),
+        dict(skipped),
+    )
 
 
 def fingerprint_rows(rows: Rows) -> str:
@@ -189,12 +205,37 @@ def fingerprint_rows(rows: Rows) -> str:
     return digest.hexdigest()
 
 
-def row_id(origin: Origin, row: Row | BadRow) -> str:
-    """The id of a row's recording: from the id it gives, or else from its path and part of it."""
-    given = ""
-    if isinstance(row, Row):
-        given = row.id.strip() or _stem(row)
-    return slug(printable(f"{origin.ids}-{given or row.place}"))
+class _Names:
+    """What rows call themselves, and the ids that it becomes."""
+
+    def __init__(self, origin: Origin) -> None:
+        self._origin = origin
+        self._called: dict[str, str] = {}
+        self._shared: set[str] = set()
+
+    def add(self, row: Row | BadRow) -> tuple[str, str]:
+        """The row's own name, and its id unless other names share that.
+
+        Its name is the id that it gives, or else its path and part of it, or else its place.
+        """
+        given = called = ""
+        if isinstance(row, Row):
+            given = row.id.strip() or _stem(row)
+            called = row.id.strip() or _stem(row, whole=True)
+        name = slug(printable(f"{self._origin.ids}-{given or row.place}"))
+        called = unicodedata.normalize("NFC", printable(called or row.place))
+        if self._called.setdefault(name, called) != called:
+            self._shared.add(name)
+        return called, name
+
+    def told_apart(self, made: list[Made], called: list[str]) -> Iterator[Made]:
+        """What was made of rows of these names, with digits in the ids that several share."""
+        for one, name in zip(made, called, strict=True):
+            if one.id in self._shared:
+                digits = hashlib.sha256(name.encode()).hexdigest()[:8]
+                yield replace(one, id=f"{one.id}-{digits}")
+            else:
+                yield one
 
 
 def printable(text: str) -> str:
@@ -214,12 +255,16 @@ def is_damaged(text: str) -> bool:
     return _DAMAGED.search(text) is not None
 
 
-def _stem(row: Row) -> str:
+def _stem(row: Row, *, whole: bool = False) -> str:
+    """Path and part of a row, "" where it has no path; `whole` keeps the path's suffix."""
     path = PurePosixPath(row.audio.strip().replace("\\", "/"))
-    if not path.name or not (row.start or row.seconds is not None):
-        return path.with_suffix("").as_posix() if path.name else ""
+    if not path.name:
+        return ""
+    stem = (path if whole else path.with_suffix("")).as_posix()
+    if not (row.start or row.seconds is not None):
+        return stem
     end = "end" if row.seconds is None else _milliseconds(row.start + row.seconds)
-    return f"{path.with_suffix('').as_posix()}-{_milliseconds(row.start)}-{end}"
+    return f"{stem}-{_milliseconds(row.start)}-{end}"
 
 
 def _milliseconds(seconds: float) -> str:
