@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
+import data.corpus
 from data.audio import SAMPLE_RATE, read_flac, write_flac
 from data.audio_cache import AudioCache, Kept, Result, Unusable, drop
 from data.corpus import (
@@ -512,6 +513,28 @@ def test_fingerprint_changes_with_what_decides_a_corpus(
     assert now(params.model_copy(update={"training": training})) == seen[-1]
     with pytest.raises(UsageError, match="does not exist"):
         source_fingerprint(params, project=tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize(
+    "package", ["av", "soxr", "numpy", "soundfile", "onnxruntime", "silero-vad", "measuring"]
+)
+def test_what_decodes_and_measures_decides_key_and_fingerprint(
+    project: Path, tmp_path: Path, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = domain(project, {"kind": "prompts", "language": "en"})
+    recording = _recording("x", tmp_path / "x.wav")
+    before = recording_key(recording), source_fingerprint(params, project=tmp_path)
+    assert before == (recording_key(recording), source_fingerprint(params, project=tmp_path))
+    if package == "measuring":
+        monkeypatch.setattr("data.corpus.MEASURING_VERSION", -1)
+    else:
+        known = data.corpus._version
+        monkeypatch.setattr(
+            "data.corpus._version", lambda name: "0" if name == package else known(name)
+        )
+        assert known(package)  # installed under this very name
+    after = recording_key(recording), source_fingerprint(params, project=tmp_path)
+    assert after[0] != before[0] and after[1] != before[1]
 
 
 def test_tables_keep_every_field_and_refuse_others(
