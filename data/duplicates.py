@@ -19,6 +19,7 @@ Repeats of one text by one speaker are ordinary and stay, unless they sound like
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -35,15 +36,23 @@ def contradicting(frame: pd.DataFrame) -> pd.Series[str]:
         frame: columns id, audio_sha256, text.
     """
     shared = frame[frame["audio_sha256"].duplicated(keep=False)]
-    rows: dict[str, list[tuple[str, str]]] = {}
-    for audio, text, name in _records(shared, "audio_sha256", "text", "id"):
-        rows.setdefault(audio, []).append((text_key(text), name))
+    # audio -> text key -> first id; the two first of them answer for every row of that audio.
+    first: dict[str, dict[str, str]] = {}
+    rows = [(audio, text_key(text), name)
+            for audio, text, name in _records(shared, "audio_sha256", "text", "id")]  # fmt: skip
+    for audio, key, name in rows:
+        keys = first.setdefault(audio, {})
+        keys[key] = min(name, keys.get(key, name))
+    leading = {
+        audio: heapq.nsmallest(2, ((name, key) for key, name in keys.items()))
+        for audio, keys in first.items()
+        if len(keys) > 1
+    }
     found = {}
-    for same in rows.values():
-        keys = {key for key, _ in same}
-        if len(keys) > 1:
-            for key, name in same:
-                found[name] = min(other for text, other in same if text != key)
+    for audio, key, name in rows:
+        if audio in leading:
+            (lowest, its_key), (second, _) = leading[audio]
+            found[name] = second if key == its_key else lowest
     return _column(frame, found)
 
 
