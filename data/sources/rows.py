@@ -28,6 +28,11 @@ _TAG = re.compile(r"[a-z]{2,3}(-[a-z0-9]{1,8})*")
 _DAMAGED = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff\ufffd]")
 """Control characters but for white space, halves of letters, and the mark of a lost letter."""
 
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]{2,}")
+_BEGINS = frozenset("ÂÃÄÅÎÏÐÑ×ØÙ")
+"""First bytes of two: Latin with accents, Greek, Cyrillic, Hebrew, Arabic."""
+_ENDS_WORDS = frozenset("\xa0»«›‹”“’‘…–—•·™®©²³´¡¿€£")
+
 _LONGEST_WHERE = 300
 
 Made = TypeVar("Made", Recording, Reject)
@@ -250,6 +255,44 @@ def is_tag(text: str) -> bool:
     return _TAG.fullmatch(text) is not None
 
 
+def is_mojibake(text: str) -> bool:
+    """Whether a text holds UTF-8 that was read as Windows-1252 or Latin-1, such as "perchÃ©".
+
+    Letters beyond ASCII that stand together are taken back to bytes and read as UTF-8. Real words
+    can pass for that, too ("Fuß…", "OÙ…", "ÚŽASNÝ", "été" before a space and "»"), so that what
+    begins a sequence must be a letter that common scripts begin with, and what follows must not be
+    what ends words, unless a capital stands behind a small letter ("proszÄ™"). Some damage is
+    missed for that: "Å“uvre".
+    """
+    for run in _BEYOND_ASCII.finditer(text):
+        try:
+            letters = b"".join(map(_byte, run[0])).decode("utf-8")
+        except UnicodeError:
+            continue
+        at = run.start()
+        for letter in letters:
+            size = len(letter.encode())
+            first, rest = text[at], text[at + 1 : at + size]
+            small_before = at > 0 and text[at - 1].islower()
+            if size > 2:
+                if rest[0] not in _ENDS_WORDS or first + rest[0] == "â€":
+                    return True
+            elif first in _BEGINS and (
+                first in "ÂÃÐÑ" or rest not in _ENDS_WORDS or (first.isupper() and small_before)
+            ):
+                return True
+            at += size
+    return False
+
+
+def _byte(letter: str) -> bytes:
+    """A letter's byte in Windows-1252, or in Latin-1 where that leaves a gap."""
+    try:
+        return letter.encode("cp1252")
+    except UnicodeEncodeError:
+        return letter.encode("latin-1")
+
+
 def is_damaged(text: str) -> bool:
     """Whether a text lost letters to its encoding, or holds what no text holds."""
     return _DAMAGED.search(text) is not None
@@ -309,7 +352,8 @@ def _check_part(row: Row) -> None:
 
 
 def _text(given: str) -> str:
-    if is_damaged(given):
+    # Before white space is made one space: a no-break space is half of "à".
+    if is_damaged(given) or is_mojibake(given):
         raise Unusable("damaged-text", f"the text lost letters to its encoding: {given!r:.200}.")
     text = clean_text(given)
     if not any(letter.isalnum() for letter in text):

@@ -18,6 +18,7 @@ from data.sources import open_sources
 from data.sources.base import FileAudio, Plan, Reach, slug
 from data.sources.folder import Folder
 from data.sources.prompts import plan_prompts, read_transcript
+from data.sources.rows import is_mojibake
 from data.sources.text_tables import Line, read_csv
 from voiceforge.errors import IntegrityError, UsageError
 from voiceforge.params import DomainParams, FolderSource, load_params
@@ -362,6 +363,36 @@ def test_every_name_of_a_source_is_a_recording(names: list[str]) -> None:
     with tempfile.TemporaryDirectory() as root:
         ids = _ids(Path(root) / "c", "".join(f"a.wav,t{n},{x}\n" for n, x in enumerate(names)))
     assert len(ids) == len(names)
+
+
+_WORDS = (
+    "perché città più È l’università CITTÀ OÙ été où cœur ÉCOLE Noël façon ça naïve maïs Fuß für "
+    "GRÖẞE Übung MÄRZ Äpfel łódź dziękuję ŻÓŁĆ ąę gęś Ślązak teşekkür ığdır İstanbul ŞİŞLİ привет "
+    "ПОДЪЁМ ёж HYVÄ SÃO irmã MANHÃ ÅÄÖ Øre ΑΒΓ άλφα ÚŽASNÝ VÝŠKA BLÍŽE niño ÑANDÚ שלום مرحبا 你好"
+)
+_BETWEEN = (" ", "… ", "\xa0» ", "” ", " « ", " – ", "—", "’ ", "\xa0! ", "“, ", "™ ", "€ ")
+
+
+@given(st.lists(st.tuples(st.sampled_from(_WORDS.split()), st.sampled_from(_BETWEEN)), min_size=1))
+def test_real_words_of_many_languages_are_no_mojibake(pairs: list[tuple[str, str]]) -> None:
+    # All but two Portuguese capitals, which are how damage most often begins.
+    said = [(word, "." if word.endswith("Ã") else mark) for word, mark in pairs]
+    assert not is_mojibake("".join(word + mark for word, mark in said))
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1"])
+@pytest.mark.parametrize(
+    "word",
+    ["perché", "città", "più", "für", "Fuß", "dziękuję", "łódź", "teşekkür", "привет", "мир",
+     "άλφα", "don’t", "cœur", "你好", "مرحبا", "שלום", "İstanbul", "« oui »"],
+)  # fmt: skip
+def test_mojibake_of_many_languages_is_damage(tmp_path: Path, word: str, encoding: str) -> None:
+    wrong = "".join(
+        bytes([one]).decode(encoding, errors="ignore") or chr(one) for one in word.encode()
+    )
+    assert is_mojibake(f"so {wrong} then") and is_mojibake(wrong)
+    plan = _folder(tmp_path / "calls", f'audio,text\na.wav,"so {wrong} then"\n').plan(REACH)
+    assert [r.reason for r in plan.rejects] == ["damaged-text"]
 
 
 def test_different_folders_of_one_name_are_refused(tmp_path: Path, project: Path) -> None:
