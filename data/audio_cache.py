@@ -35,6 +35,7 @@ CREATE TABLE IF NOT EXISTS recordings (
 _AT_ONCE = 500
 _WAIT_SECONDS = 60.0
 _ABANDONED_SECONDS = 3600.0
+"""Age from which on no build at work needs what it has written and not linked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +170,15 @@ class AudioCache:
         """FLACs that nothing needs: sha256 -> bytes.
 
         Those are not in `used`, and no other name leads to their bytes: what a corpus, an older
-        version in DVC's cache or a build at work has linked costs nothing.
+        version in DVC's cache or a build at work has linked costs nothing. And they are not new: a
+        build at work may have written them and not linked them yet.
         """
         found: dict[str, int] = {}
+        old = time.time() - _ABANDONED_SECONDS
         for path in sorted((self.folder / "flac").glob("??/*.flac")):
             with contextlib.suppress(FileNotFoundError):
                 status = path.stat()
-                if path.stem not in used and status.st_nlink == 1:
+                if path.stem not in used and status.st_nlink == 1 and status.st_mtime < old:
                     found[path.stem] = status.st_size
         return found
 

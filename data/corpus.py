@@ -18,6 +18,7 @@ from typing import Any
 
 from data.audio_cache import FOLDER, WHERE, AudioCache, Kept, Result, Unusable
 from data.forgotten import NOBODY, Forgotten, reject
+from data.measurement import MEASURING_VERSION
 from data.rendering import render_all
 from data.sources import open_sources
 from data.sources.base import FileAudio, Reach, Recording, Reject
@@ -38,6 +39,11 @@ from voiceforge.params import DomainParams
 
 CORPUS_VERSION = 4
 """Raise it when equal sources come to give another corpus: every corpus is built anew."""
+
+_DECODING = ("av", "numpy", "soundfile", "soxr")
+_MEASURING = ("onnxruntime", "silero-vad")
+_SPEAKING = {"espeak": ("espeakng-loader",), "piper": ("piper-tts",)}
+"""Packages whose versions decide what a corpus holds."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,8 @@ def source_fingerprint(domain: DomainParams, *, project: Path) -> str:
         UsageError: a folder of recordings or its table is not there or cannot be meant.
     """
     sources = [source.fingerprint() for source in open_sources(domain, project)]
-    return sha256_json([CORPUS_VERSION, domain.name, sources])
+    # With other versions a corpus is made anew whole, not half; sources name their synthesizers'.
+    return sha256_json([CORPUS_VERSION, domain.name, sources, _versions()])
 
 
 def build_corpus(
@@ -224,15 +231,18 @@ def recording_key(recording: Recording) -> str:
     """Hash of all that decides what is heard, the versions of what decodes and speaks included."""
     audio = recording.audio
     if isinstance(audio, FileAudio):
-        packages: tuple[str, ...] = ("av", "soxr")
+        speakers: tuple[str, ...] = ()
         made: list[Any] = [str(audio.path), *_state(audio.path), audio.start, audio.seconds]
     else:
-        packages = {
-            "espeak": ("espeakng-loader", "soxr"),
-            "piper": ("piper-tts", "onnxruntime", "soxr"),
-        }[audio.synthesizer]
+        speakers = _SPEAKING[audio.synthesizer]
         made = [audio.synthesizer, audio.voice, *_state(Path(audio.voice)), recording.text]
-    return sha256_json([CORPUS_VERSION, made, [_version(name) for name in packages]])
+    return sha256_json([CORPUS_VERSION, made, _versions(*speakers)])
+
+
+def _versions(*more: str) -> dict[str, str | int]:
+    """What decides how a recording is decoded, kept and measured, and versions of `more`."""
+    versions = {name: _version(name) for name in (*_DECODING, *_MEASURING, *more)}
+    return {**versions, "measuring": MEASURING_VERSION}
 
 
 def _state(path: Path) -> tuple[int, int] | tuple[()]:

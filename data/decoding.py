@@ -29,6 +29,10 @@ _SLOWEST, _FASTEST = 2_000, 768_000
 """Frame rates that recordings have, in Hz. Outside of them a header is damaged or a trap: at 1 Hz a
 file of 55 bytes would become four gigabytes of samples."""
 
+_LOUDEST = 100.0
+"""Of full scale, 40 dB above it. Float files and lossy codecs go over 1, but what lies above this
+are no samples of sound between -1 and 1, and far above they overflow what is computed of them."""
+
 _TRUNCATED_SECONDS = 0.1
 """How much less than promised still counts as whole: headers round, encoders pad."""
 
@@ -154,6 +158,7 @@ class _Ear:
         try:
             for block in self._blocks(container, track):
                 got = True
+                self._refuse_loud(block)
                 self.clipping.add(block)
                 mono = block.mean(axis=0, dtype=np.float32)
                 if self.rate == SAMPLE_RATE:
@@ -243,6 +248,15 @@ class _Ear:
             )
         self.rate, self.channels = frame.rate, frame.layout.nb_channels
         self.clipping = ClippingMeter(frame.rate)
+
+    def _refuse_loud(self, block: Floats) -> None:
+        peak = float(np.abs(block).max(initial=0.0))
+        if _LOUDEST < peak < np.inf:  # infinite ones are refused by that name
+            raise AudioError(
+                f"{self._name} is damaged: a sample is {peak:.3g} times full scale, and no sound "
+                f"is above {_LOUDEST:g}. Export it again, with samples between -1 and 1.",
+                reason="damaged",
+            )
 
     def _refuse_long(self, heard: int) -> None:
         if self._longest is not None and heard > self._longest * self.rate:

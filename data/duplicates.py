@@ -25,6 +25,7 @@ Repeats of one text by one speaker are ordinary and stay, unless they sound like
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -77,10 +78,13 @@ def contradicting(frame: pd.DataFrame, rank: Rank = unranked) -> pd.Series[str]:
             continue
         members = [(key, name) for key, name, rank_ in rows if rank_ == MEMBER]
         agreeing = {key for key, _ in members}
-        others = members or [(key, name) for key, name, _ in rows]
+        first: dict[str, str] = {}  # text key -> first id; the two first answer for every row
+        for key, name in members or [(key, name) for key, name, _ in rows]:
+            first[key] = min(name, first.get(key, name))
+        leading = heapq.nsmallest(2, ((name, key) for key, name in first.items()))
         for key, name, _ in rows:
             if key not in agreeing:
-                found[name] = min(other for text, other in others if text != key)
+                found[name] = next(other for other, text in leading if text != key)
     return _column(frame, found)
 
 

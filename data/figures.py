@@ -62,7 +62,7 @@ _VALUES = (
     _Value("duration", "seconds", lambda row, _: row.duration),
     _Value("speaking rate", "characters a second", lambda row, _: len(row.text) / row.duration),
     _Value("level", "dBFS of active speech", _measured(lambda _, measured: measured.level)),
-    _Value("bandwidth", "Hz below which 99% of the power lies",
+    _Value("bandwidth", "highest Hz with power above -50 dB of the strongest",
            _measured(lambda _, measured: measured.bandwidth)),
     _Value("speech", "share of the clip in which somebody speaks, %",
            _measured(lambda row, measured: 100 * min(1.0, measured.speech / row.duration))),

@@ -143,7 +143,7 @@ def read_forgotten(ledgers: Path) -> Forgotten:
     path = ledgers / LEDGER
     stones: dict[str, Tombstone] = {}
     if path.is_file():
-        for number, line in enumerate(path.read_text().splitlines(), start=1):
+        for number, line in enumerate(path.read_text().split("\n"), start=1):
             if line.strip():
                 _fold(stones, _event(path, number, line))
     return Forgotten(ledgers.name, tuple(stones.values()))
@@ -156,15 +156,15 @@ def bury(ledgers: Path, speaker: str, *, at: str, by: str, why: str) -> None:
         ledgers: `data/ledgers/NAME`.
         speaker: the id, which is not written.
         at: ISO 8601, UTC.
-        by, why: kept as given.
+        by, why: kept as given, every run of white space as one space.
 
     Raises:
         StorageError: the disk is full or read-only.
     """
     forgotten = read_forgotten(ledgers)
     if not forgotten.holds_speaker(speaker):
-        tombstone = {"speaker": forgotten.speaker_hash(speaker), "at": at, "by": by, "why": why}
-        _append(ledgers / LEDGER, tombstone)
+        said = {"by": " ".join(by.split()), "why": " ".join(why.split())}
+        _append(ledgers / LEDGER, {"speaker": forgotten.speaker_hash(speaker), "at": at, **said})
 
 
 def add_findings(

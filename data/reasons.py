@@ -157,7 +157,7 @@ _ALL = (
     Reason(
         "damaged",
         ("decoding",),
-        "Decoding stopped part of the way, or the header cannot be true.",
+        "Decoding stopped part of the way, or its header or samples cannot be true.",
         "Copy it again from where it came from.",
         "an mp3 with overwritten blocks",
     ),

@@ -1,8 +1,9 @@
 """Releases: utterances that a person let out of quarantine, kept in `releases.jsonl` for good.
 
-A line a release, appended and never changed: the file is a team's record of who decided what, so it
-belongs into git. A release holds for one utterance id, one reason code and the audio it was given
-for; where the reason rests on the text (`data.reasons`), for that text as well.
+A line a release, appended and never changed; a line goes only with the audio of a speaker who asked
+to be forgotten. The file is a team's record of who decided what, so it belongs into git. A release
+holds for one utterance id, one reason code and the audio it was given for; where the reason rests
+on the text (`data.reasons`), for that text as well.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ hand. A recording that takes its process down is tried once more alone and then 
 from __future__ import annotations
 
 import hashlib
+import math
 import multiprocessing
 import os
 import signal
@@ -15,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +26,7 @@ from voiceforge.errors import AudioError, StageError, VoiceForgeError
 from voiceforge.files import sha256_file, storage_errors
 
 if TYPE_CHECKING:
-    pass
+    from data.decoding import Decoded
 
 SHORTEST = 0.1
 LONGEST = 30.0
@@ -78,8 +80,10 @@ def _run(
         try:
             while waiting or running:
                 while waiting and len(running) < _AHEAD * workers:
+                    # A chunk leaves `waiting` only when the pool has taken it.
                     chunk = [recordings[number] for number in waiting[-1]]
-                    running[pool.submit(_render, chunk, cache)] = waiting.pop()
+                    future = pool.submit(_render, chunk, cache)
+                    running[future] = waiting.pop()
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     results = future.result()
                     yield dict(zip(running.pop(future), results, strict=True))
@@ -140,22 +144,32 @@ def _render(recordings: Sequence[Recording], cache: Path) -> list[Result]:
 
 
 def _render_one(recording: Recording, cache: Path) -> Result:
-    from data.audio import SAMPLE_RATE, encode_flac
-    from data.measuring import measure
     from data.sources import render
 
     # The table travels; a path of the machine that made it says nothing elsewhere.
     audio = recording.audio
     path = str(audio.path) if isinstance(audio, FileAudio) else recording.where
     try:
-        decoded = render(recording, LONGEST)
+        made = _made(render(recording, LONGEST))
     except AudioError as error:
         return Unusable(error.reason, str(error).replace(path, WHERE))
     except VoiceForgeError:
         raise
-    except Exception as error:  # whatever a decoder throws at one recording spares the others
+    except Exception as error:  # whatever one recording makes a decoder throw spares the others
         why = f"{type(error).__name__}: {error}"
         return Unusable("undecodable", why.replace(path, WHERE))
+    if isinstance(made, Unusable):
+        return made
+    content, kept = made
+    _write(flac_path(cache, kept.sha256), content, kept.sha256)
+    return kept
+
+
+def _made(decoded: Decoded) -> tuple[bytes, Kept] | Unusable:
+    """The FLAC of what was decoded and what is known of it, or why it is no utterance."""
+    from data.audio import SAMPLE_RATE, encode_flac
+    from data.measuring import measure
+
     samples = decoded.samples
     seconds = samples.size / SAMPLE_RATE
     if seconds < SHORTEST:
@@ -164,10 +178,12 @@ def _render_one(recording: Recording, cache: Path) -> Result:
         return Unusable("too-long", f"It lasts {seconds:.1f} s; at most {LONGEST:g} s.")
     if (peak := float(abs(samples).max())) < _SILENCE:
         return Unusable("silent", f"Its loudest sample is {peak:.5f} of 1.")
+    measured = measure("", decoded)
+    for name, value in asdict(measured).items():
+        if isinstance(value, float) and not math.isfinite(value):
+            return Unusable("undecodable", f"Its {name} comes out as {value}.")
     content = encode_flac(samples)
-    sha256 = hashlib.sha256(content).hexdigest()
-    _write(flac_path(cache, sha256), content, sha256)
-    return Kept(sha256, seconds, measure("", decoded))
+    return content, Kept(hashlib.sha256(content).hexdigest(), seconds, measured)
 
 
 def _write(target: Path, content: bytes, sha256: str) -> None:

@@ -182,7 +182,7 @@ def _signal_rules(params: ValidationParams) -> list[Rule]:
             "narrow-band",
             "bandwidth",
             params.minimum_bandwidth,
-            "99% of the power is below {bandwidth:.0f} Hz",
+            "Above {bandwidth:.0f} Hz all power is 50 dB below the strongest",
         ),
         _least(
             "no-speech",

@@ -193,11 +193,11 @@ class _Memory:
         self.texts: dict[tuple[str, int], str] = {}
         if not path.is_file():
             return
-        lines = path.read_text().splitlines(keepends=True)
+        # Not splitlines(), which also ends a line where a text holds a separator of Unicode.
+        *lines, rest = path.read_text().split("\n")
+        if rest:  # the run was killed while it wrote this one
+            write_text(path, "".join(f"{line}\n" for line in lines))
         for number, line in enumerate(lines, 1):
-            if not line.endswith("\n"):  # the run was killed while it wrote this one
-                write_text(path, "".join(lines[:-1]))
-                break
             try:
                 row = json.loads(line)
                 self.texts[str(row["audio"]), int(row["window"])] = str(row["text"])

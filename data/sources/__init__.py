@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from data.audio import SAMPLE_RATE, Span, decode_file
@@ -19,6 +20,7 @@ from data.sources.librispeech import LibriSpeech
 from data.sources.nemo_manifest import NemoManifest
 from data.sources.piper import Piper
 from data.sources.prompts import Prompts
+from voiceforge.errors import UsageError
 from voiceforge.params import (
     CommonVoiceSource,
     CorrectionsSource,
@@ -35,8 +37,32 @@ from voiceforge.params import (
 
 
 def open_sources(domain: DomainParams, project: Path) -> list[CorpusSource]:
-    """The domain's sources, in the order of params.yaml; nothing is fetched or read yet."""
-    return [open_source(params, domain.splits, project) for params in domain.sources]
+    """The domain's sources, in the order of params.yaml; nothing is fetched or read yet.
+
+    Raises:
+        UsageError: two folders or manifests of one name.
+    """
+    sources = [open_source(params, domain.splits, project) for params in domain.sources]
+    _refuse_namesakes(sources, domain.name)
+    return sources
+
+
+def _refuse_namesakes(sources: Sequence[CorpusSource], domain: str) -> None:
+    """Different folders of one name would share ids, and speakers who are different people.
+
+    Telling them apart by their order would give speakers other names when a source is added or
+    removed, also those who were forgotten. Several tables of one folder are no namesakes.
+    """
+    paths: dict[str, Path] = {}
+    for source in sources:
+        if isinstance(source, Folder | Corrections | NemoManifest | HuggingFace):
+            path = source.path.resolve()
+            if (other := paths.setdefault(source.name, path)) != path:
+                raise UsageError(
+                    f"Two sources of {domain} have the same name: {other} and {path}. Ids and "
+                    f"speakers of both would begin with {source.name!r}. Rename one of the "
+                    "folders, and give its new path in params.yaml."
+                )
 
 
 def open_source(params: Source, splits: SplitParams, project: Path) -> CorpusSource:

@@ -57,13 +57,18 @@ class Corrections:
     def path(self) -> Path:
         return self.project / Path(self.params.path).expanduser()
 
+    @property
+    def name(self) -> str:
+        """First part of its ids: the name of the folder, wherever it lies."""
+        return slug(self.path.resolve().name)
+
     def plan(self, reach: Reach) -> Plan:
         """Read the corrections.
 
         Raises:
             UsageError: no folder, no corrections.jsonl, or one that is no text.
         """
-        name = slug(self.path.resolve().name)
+        name = self.name
         origin = Origin(
             f"corrections:{name}",
             name,

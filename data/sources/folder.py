@@ -44,6 +44,11 @@ class Folder:
     def path(self) -> Path:
         return self.project / Path(self.params.path).expanduser()
 
+    @property
+    def name(self) -> str:
+        """First part of its ids: the name of the folder, wherever it lies."""
+        return slug(self.path.resolve().name)
+
     def plan(self, reach: Reach) -> Plan:
         """Read the table.
 
@@ -51,8 +56,7 @@ class Folder:
             UsageError: no folder, no table, or a table that cannot be meant.
         """
         table = self._table()
-        name = slug(self.path.resolve().name)
-        params = self.params
+        name, params = self.name, self.params
         origin = Origin(
             f"folder:{name}", name, name, params.language, params.licence, params.consent
         )

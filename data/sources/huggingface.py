@@ -38,6 +38,16 @@ class HuggingFace:
     params: HuggingFaceSource
     project: Path
 
+    @property
+    def path(self) -> Path:
+        """Where it lies; the name of a dataset of the Hub stands for its place there."""
+        return self.project / Path(self.params.dataset or str(self.params.path)).expanduser()
+
+    @property
+    def name(self) -> str:
+        """First part of its ids: the dataset's name, or its folder's, wherever that lies."""
+        return slug(self.params.dataset or self.path.resolve().name)
+
     def plan(self, reach: Reach) -> Plan:
         """Read the dataset, after fetching it where it is the Hub's.
 
@@ -53,10 +63,10 @@ class HuggingFace:
             root, files = fetch_dataset(
                 params.dataset, params.revision, params.config, params.split, reach
             )
-            name = slug(params.dataset)
         else:
-            root, name = self._folder(), slug(self._folder().resolve().name)
+            root = self._folder()
             files = find_files(root, params.config, params.split)
+        name = self.name
         origin = Origin(
             f"huggingface:{name}", name, name, params.language, params.licence, params.consent
         )
@@ -77,9 +87,8 @@ class HuggingFace:
         return {"huggingface": self.params.model_dump(mode="json"), "files": digest.hexdigest()}
 
     def _folder(self) -> Path:
-        path = self.project / Path(str(self.params.path)).expanduser()
-        require_folder(path, "the folder of a dataset")
-        return path
+        require_folder(self.path, "the folder of a dataset")
+        return self.path
 
     def _rows(self, root: Path, files: DataFiles, copies: _Copies) -> Rows:
         columns = self.params.columns.model_dump(exclude_none=True)

@@ -37,6 +37,12 @@ class NemoManifest:
     def path(self) -> Path:
         return self.project / Path(self.params.path).expanduser()
 
+    @property
+    def name(self) -> str:
+        """First part of its ids: the name of the manifest and its folder, wherever it lies."""
+        path = self.path.resolve()
+        return slug(f"{path.parent.name}-{path.stem}")
+
     def plan(self, reach: Reach) -> Plan:
         """Read the manifest.
 
@@ -44,9 +50,7 @@ class NemoManifest:
             UsageError: it is not there, no text, or one of a tarred dataset; `audio_root` is not
                 there.
         """
-        path = self.path.resolve()
-        name = slug(f"{path.parent.name}-{path.stem}")
-        params = self.params
+        name, params = self.name, self.params
         origin = Origin(
             f"nemo-manifest:{name}", name, name, params.language, params.licence, params.consent
         )

@@ -11,11 +11,12 @@ import hashlib
 import math
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import cast, get_args
+from typing import TypeVar, cast, get_args
 
 from data.sources.audio_paths import check_file, inside, unnamed_audio
 from data.sources.base import FileAudio, Plan, Recording, Refused, Reject, clean_text, slug
@@ -27,7 +28,14 @@ _TAG = re.compile(r"[a-z]{2,3}(-[a-z0-9]{1,8})*")
 _DAMAGED = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff\ufffd]")
 """Control characters but for white space, halves of letters, and the mark of a lost letter."""
 
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]{2,}")
+_BEGINS = frozenset("ÂÃÄÅÎÏÐÑ×ØÙ")
+"""First bytes of two: Latin with accents, Greek, Cyrillic, Hebrew, Arabic."""
+_ENDS_WORDS = frozenset("\xa0»«›‹”“’‘…–—•·™®©²³´¡¿€£")
+
 _LONGEST_WHERE = 300
+
+Made = TypeVar("Made", Recording, Reject)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,23 +158,29 @@ def with_unnamed(rows: Rows, folder: Path, reason: str, below: str = "") -> Rows
 
 
 def plan_rows(origin: Origin, rows: Rows) -> Plan:
-    """The plan of a table: each row a recording or a reject, in its order, each id once."""
+    """The plan of a table: each row a recording or a reject, in its order, each id once.
+
+    Names that differ only in what ids do not keep (case, punctuation) get digits of their hash:
+    all of them, so that the order of rows decides nothing.
+    """
     recordings: list[Recording] = []
     refused: list[Refused] = []
     skipped: Counter[str] = Counter()
     places: dict[str, str] = {}
+    names = _Names(origin)
+    called_so: tuple[list[str], list[str]] = [], []
     folders: dict[Path, str] = {}
     for row in rows:
         if isinstance(row, Skipped):
             skipped[row.reason] += 1
             continue
-        name = row_id(origin, row)
+        called, name = names.add(row)
         try:
             if isinstance(row, BadRow):
                 raise Unusable(row.reason, row.detail)
             recording = _recording(origin, row, name, folders)
-            if name in places:
-                raise Unusable("duplicate-id", f"{places[name]} has the id {name} already.")
+            if called in places:
+                raise Unusable("duplicate-id", f"{places[called]} has the id {name} already.")
         except Unusable as problem:
             where, path = row.place, None
             if isinstance(row, Row):
@@ -175,10 +189,17 @@ def plan_rows(origin: Origin, rows: Rows) -> Plan:
             reject = Reject(name, origin.source, where[:_LONGEST_WHERE], problem.reason, detail)
             speaker = "" if row.speaker is None else speaker_of(origin, row.speaker)
             refused.append(Refused(reject, speaker, path))
+            called_so[1].append(called)
         else:
-            places[name] = row.place
+            places[called] = row.place
             recordings.append(recording)
-    return Plan(tuple(recordings), tuple(refused), dict(skipped))
+            called_so[0].append(called)
+    told = names.told_apart([one.reject for one in refused], called_so[1])
+    return Plan(
+        tuple(names.told_apart(recordings, called_so[0])),
+        tuple(replace(one, reject=reject) for one, reject in zip(refused, told, strict=True)),
+        dict(skipped),
+    )
 
 
 def fingerprint_rows(rows: Rows) -> str:
@@ -197,12 +218,37 @@ def fingerprint_rows(rows: Rows) -> str:
     return digest.hexdigest()
 
 
-def row_id(origin: Origin, row: Row | BadRow) -> str:
-    """The id of a row's recording: from the id it gives, or else from its path and part of it."""
-    given = ""
-    if isinstance(row, Row):
-        given = row.id.strip() or _stem(row)
-    return slug(printable(f"{origin.ids}-{given or row.place}"))
+class _Names:
+    """What rows call themselves, and the ids that it becomes."""
+
+    def __init__(self, origin: Origin) -> None:
+        self._origin = origin
+        self._called: dict[str, str] = {}
+        self._shared: set[str] = set()
+
+    def add(self, row: Row | BadRow) -> tuple[str, str]:
+        """The row's own name, and its id unless other names share that.
+
+        Its name is the id that it gives, or else its path and part of it, or else its place.
+        """
+        given = called = ""
+        if isinstance(row, Row):
+            given = row.id.strip() or _stem(row)
+            called = row.id.strip() or _stem(row, whole=True)
+        name = slug(printable(f"{self._origin.ids}-{given or row.place}"))
+        called = unicodedata.normalize("NFC", printable(called or row.place))
+        if self._called.setdefault(name, called) != called:
+            self._shared.add(name)
+        return called, name
+
+    def told_apart(self, made: list[Made], called: list[str]) -> Iterator[Made]:
+        """What was made of rows of these names, with digits in the ids that several share."""
+        for one, name in zip(made, called, strict=True):
+            if one.id in self._shared:
+                digits = hashlib.sha256(name.encode()).hexdigest()[:8]
+                yield replace(one, id=f"{one.id}-{digits}")
+            else:
+                yield one
 
 
 def speaker_of(origin: Origin, given: str) -> str:
@@ -222,11 +268,50 @@ def is_tag(text: str) -> bool:
     return _TAG.fullmatch(text) is not None
 
 
+def is_mojibake(text: str) -> bool:
+    """Whether a text holds UTF-8 that was read as Windows-1252 or Latin-1, such as "perchÃ©".
+
+    Letters beyond ASCII that stand together are taken back to bytes and read as UTF-8. Real words
+    can pass for that, too ("Fuß…", "OÙ…", "ÚŽASNÝ", "été" before a space and "»"), so that what
+    begins a sequence must be a letter that common scripts begin with, and what follows must not be
+    what ends words, unless a capital stands behind a small letter ("proszÄ™"). Some damage is
+    missed for that: "Å“uvre".
+    """
+    for run in _BEYOND_ASCII.finditer(text):
+        try:
+            letters = b"".join(map(_byte, run[0])).decode("utf-8")
+        except UnicodeError:
+            continue
+        at = run.start()
+        for letter in letters:
+            size = len(letter.encode())
+            first, rest = text[at], text[at + 1 : at + size]
+            small_before = at > 0 and text[at - 1].islower()
+            if size > 2:
+                if rest[0] not in _ENDS_WORDS or first + rest[0] == "â€":
+                    return True
+            elif first in _BEGINS and (
+                first in "ÂÃÐÑ" or rest not in _ENDS_WORDS or (first.isupper() and small_before)
+            ):
+                return True
+            at += size
+    return False
+
+
+def _byte(letter: str) -> bytes:
+    """A letter's byte in Windows-1252, or in Latin-1 where that leaves a gap."""
+    try:
+        return letter.encode("cp1252")
+    except UnicodeEncodeError:
+        return letter.encode("latin-1")
+
+
 def is_damaged(text: str) -> bool:
     """Whether a text lost letters to its encoding, or holds what no text holds."""
     return _DAMAGED.search(text) is not None
 
 
+<<<<<<< HEAD
 def _path(row: Row) -> Path | None:
     try:
         return row.root / inside(row.audio)
@@ -235,11 +320,18 @@ def _path(row: Row) -> Path | None:
 
 
 def _stem(row: Row) -> str:
+=======
+def _stem(row: Row, *, whole: bool = False) -> str:
+    """Path and part of a row, "" where it has no path; `whole` keeps the path's suffix."""
+>>>>>>> 6036206d5b3ff93363dc063d9de377e1fc0e7837
     path = PurePosixPath(row.audio.strip().replace("\\", "/"))
-    if not path.name or not (row.start or row.seconds is not None):
-        return path.with_suffix("").as_posix() if path.name else ""
+    if not path.name:
+        return ""
+    stem = (path if whole else path.with_suffix("")).as_posix()
+    if not (row.start or row.seconds is not None):
+        return stem
     end = "end" if row.seconds is None else _milliseconds(row.start + row.seconds)
-    return f"{path.with_suffix('').as_posix()}-{_milliseconds(row.start)}-{end}"
+    return f"{stem}-{_milliseconds(row.start)}-{end}"
 
 
 def _milliseconds(seconds: float) -> str:
@@ -284,7 +376,8 @@ def _check_part(row: Row) -> None:
 
 
 def _text(given: str) -> str:
-    if is_damaged(given):
+    # Before white space is made one space: a no-break space is half of "à".
+    if is_damaged(given) or is_mojibake(given):
         raise Unusable("damaged-text", f"the text lost letters to its encoding: {given!r:.200}.")
     text = clean_text(given)
     if not any(letter.isalnum() for letter in text):

@@ -180,6 +180,18 @@ def test_samples_that_are_not_numbers(bad: float) -> None:
     assert _reason(stream.getvalue(), "x.wav") == "not-finite"
 
 
+@pytest.mark.parametrize("peak", [101.0, 32_768.0, 1e17, 3e38])
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+def test_samples_far_above_full_scale_are_damage(peak: float, rate: int) -> None:
+    wave = np.sin(np.arange(rate) / 20)
+    stream = io.BytesIO()
+    soundfile.write(stream, wave * peak, rate, format="WAV", subtype="FLOAT")
+    assert _reason(stream.getvalue(), "x.wav") == "damaged"
+    loud = io.BytesIO()
+    soundfile.write(loud, wave * 50.0, rate, format="WAV", subtype="FLOAT")
+    assert np.abs(decode_bytes(loud.getvalue(), "x.wav")).max() == pytest.approx(50.0, rel=0.01)
+
+
 def test_longest_stops_a_long_recording(speech: Samples) -> None:
     whole = encode_flac(speech)
     assert _reason(whole, "x.flac", longest=1.0) == "too-long"

@@ -61,6 +61,7 @@ def test_where_links_fail_it_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         kept = put(cache, "a", 0.1)
         assert cache.link(kept.sha256, tmp_path / "a.flac")
         assert sha256_file(tmp_path / "a.flac") == kept.sha256
+        os.utime(cache.path(kept.sha256), (5, 5))
         assert cache.unused(()) == {kept.sha256: (tmp_path / "a.flac").stat().st_size}
 
 
@@ -83,9 +84,14 @@ def test_only_what_no_corpus_shares_is_pruned(tmp_path: Path) -> None:
         left = cache.path(lost.sha256).with_suffix(".77.part")
         left.touch()
         os.utime(left, (5, 5))
+        for one in (linked, used, lost):
+            os.utime(cache.path(one.sha256), (5, 5))
+        new = put(cache, "d", 0.4)  # as a build at work leaves it until it is linked
+        assert list(cache.unused({used.sha256})) == [lost.sha256]
         assert list(cache.prune({used.sha256})) == [lost.sha256]
         assert not left.exists()
-        assert cache.find(["a", "b", "c"]).keys() == {"a", "b"}
+        assert cache.find(["a", "b", "c", "d"]).keys() == {"a", "b", "d"}
+        assert cache.link(new.sha256, tmp_path / "d.flac")
         assert cache.prune({used.sha256}) == {}
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
+import data.corpus
 from data.audio import SAMPLE_RATE, read_flac, write_flac
 from data.audio_cache import AudioCache, Kept, Result, Unusable, drop
 from data.corpus import (
@@ -36,8 +40,9 @@ from data.corpus import (
 from data.decoding import Decoded
 from data.fetch import fetch
 from data.fingerprint import NEAR, similarity
+from data.measurement import Measurement
 from data.measuring import measure
-from data.rendering import render_all
+from data.rendering import _render_one, render_all
 from data.sources.base import FileAudio, Recording
 from data.splits import assign_splits, check_splits
 from data.tables import read_measurements
@@ -101,6 +106,7 @@ def recordings(tmp_path: Path, speech: np.ndarray[Any, Any]) -> Path:
     soundfile.write(folder / "short.wav", speech[:800], SAMPLE_RATE)
     soundfile.write(folder / "long.wav", np.tile(speech, 31), SAMPLE_RATE)
     soundfile.write(folder / "silent.wav", rng.normal(0, 1e-4, SAMPLE_RATE), SAMPLE_RATE)
+    soundfile.write(folder / "huge.wav", speech * 1e25, SAMPLE_RATE, "FLOAT")
     soundfile.write(folder / "nan.wav", np.full(SAMPLE_RATE, np.nan), SAMPLE_RATE, "FLOAT")
     whole = (folder / "good.wav").read_bytes()
     (folder / "cut.wav").write_bytes(whole[: len(whole) // 2])
@@ -127,6 +133,7 @@ def test_bad_recordings_are_quarantined_with_their_reasons(
         ("short.wav", "too-short"),
         ("long.wav", "too-long"),
         ("silent.wav", "silent"),
+        ("huge.wav", "damaged"),
         ("nan.wav", "not-finite"),
         ("cut.wav", "truncated"),
         ("empty.wav", "empty"),
@@ -138,9 +145,9 @@ def test_bad_recordings_are_quarantined_with_their_reasons(
     }
     # The table travels with the corpus: it says nothing about this machine.
     assert not any(str(tmp_path) in reject.detail for reject in rejects)
-    assert summary.utterances == 2 and summary.quarantined == len(rejects) == 11
-    assert sum(summary.quarantine_reasons.values()) == 11
-    assert seen[-1][0] == seen[-1][1] == 10
+    assert summary.utterances == 2 and summary.quarantined == len(rejects) == 12
+    assert sum(summary.quarantine_reasons.values()) == 12
+    assert seen[-1][0] == seen[-1][1] == 11
 
 
 def test_a_corpus_is_what_its_table_says(
@@ -259,8 +266,7 @@ def test_ctrl_c_leaves_no_half_corpus_and_no_process(
     left = sorted(path.name for path in tmp_path.iterdir())
     assert left == ["audio", "build.py", "params.json"]
     assert not list((tmp_path / "audio").rglob("*.part"))
-    with AudioCache(tmp_path / "audio") as cached:
-        assert cached.unused(()).keys()  # whole, and found by the next build
+    assert list((tmp_path / "audio").rglob("*.flac"))  # whole, and found by the next build
 
 
 def _start(params: DomainParams, project: Path, cache: Path, folder: Path) -> subprocess.Popen[str]:
@@ -277,6 +283,7 @@ def _start(params: DomainParams, project: Path, cache: Path, folder: Path) -> su
 
 _BUILD = """
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -336,6 +343,43 @@ def test_a_recording_that_kills_its_process_costs_only_itself(
             assert isinstance(result, Unusable) and result.reason == "crashed"
         else:
             assert isinstance(result, Kept) and result.seconds == 1.0
+
+
+def test_processes_that_end_between_two_results_lose_nothing(
+    tmp_path: Path, speech: np.ndarray[Any, Any]
+) -> None:
+    """The pool is found broken when it is given the next recordings, not while it works."""
+    write_flac(tmp_path / "good.flac", speech)
+    recordings = [_recording(f"good-{n}", tmp_path / "good.flac") for n in range(60)]
+    found: dict[int, Result] = {}
+    for some in render_all(recordings, tmp_path / "audio", 1):
+        if not found:
+            for worker in multiprocessing.active_children():
+                worker.kill()
+                worker.join()
+            time.sleep(0.5)  # until the pool has noticed
+        found |= some
+    assert sorted(found) == list(range(60))
+    assert all(isinstance(result, Kept) for result in found.values())
+
+
+def _not_finite(name: str, decoded: Decoded) -> Measurement:
+    return replace(measure(name, decoded), level=np.nan)
+
+
+def _failing(name: str, decoded: Decoded) -> Measurement:
+    raise IndexError("index -1 is out of bounds")
+
+
+@pytest.mark.parametrize("measured", [_not_finite, _failing])
+def test_what_cannot_be_measured_costs_only_itself(
+    tmp_path: Path, speech: np.ndarray[Any, Any], measured: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_flac(tmp_path / "good.flac", speech)
+    monkeypatch.setattr("data.measuring.measure", measured)
+    result = _render_one(_recording("x", tmp_path / "good.flac"), tmp_path / "audio")
+    assert isinstance(result, Unusable) and result.reason == "undecodable"
+    assert not (tmp_path / "audio").exists()
 
 
 def test_what_cannot_be_written_ends_the_build(
@@ -399,7 +443,7 @@ def test_a_rebuild_decodes_only_what_is_new(
 
     monkeypatch.setattr("data.corpus.render_all", watched)
     build(params, tmp_path / "first", cache)
-    assert len(rendered[0]) == 10
+    assert len(rendered[0]) == 11
     # Neither what was decoded nor what cannot be is tried again.
     build(params, tmp_path / "second", cache)
     assert rendered[1] == []
@@ -469,6 +513,28 @@ def test_fingerprint_changes_with_what_decides_a_corpus(
     assert now(params.model_copy(update={"training": training})) == seen[-1]
     with pytest.raises(UsageError, match="does not exist"):
         source_fingerprint(params, project=tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize(
+    "package", ["av", "soxr", "numpy", "soundfile", "onnxruntime", "silero-vad", "measuring"]
+)
+def test_what_decodes_and_measures_decides_key_and_fingerprint(
+    project: Path, tmp_path: Path, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = domain(project, {"kind": "prompts", "language": "en"})
+    recording = _recording("x", tmp_path / "x.wav")
+    before = recording_key(recording), source_fingerprint(params, project=tmp_path)
+    assert before == (recording_key(recording), source_fingerprint(params, project=tmp_path))
+    if package == "measuring":
+        monkeypatch.setattr("data.corpus.MEASURING_VERSION", -1)
+    else:
+        known = data.corpus._version
+        monkeypatch.setattr(
+            "data.corpus._version", lambda name: "0" if name == package else known(name)
+        )
+        assert known(package)  # installed under this very name
+    after = recording_key(recording), source_fingerprint(params, project=tmp_path)
+    assert after[0] != before[0] and after[1] != before[1]
 
 
 def test_tables_keep_every_field_and_refuse_others(

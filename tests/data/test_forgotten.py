@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from data.forgotten import NOBODY, Forgotten, add_findings, bury, finish, read_forgotten
@@ -45,6 +46,29 @@ def test_the_tombstone_says_when_by_whom_and_why_and_no_name(ledgers: Path) -> N
     finish(ledgers, "Anna Berg", "2026-01-06T03:00:00+00:00")
     ended = read_forgotten(ledgers).tombstone("Anna Berg")
     assert ended == replace(stone, finished_at="2026-01-06T03:00:00+00:00")
+
+
+@given(st.text(), st.text())
+@example("ops", "moved\u2028away\u2029for\x85good")
+def test_whatever_the_reason_says_the_ledger_stays_readable(by: str, why: str) -> None:
+    with tempfile.TemporaryDirectory() as root:
+        ledgers = Path(root) / "calls"
+        bury(ledgers, "Anna", at=AT, by=by, why=why)
+        bury(ledgers, "Bo", at=AT, by="ops", why="asked")
+        stone = read_forgotten(ledgers).tombstone("Anna")
+        assert stone is not None and (stone.by, stone.why) == (
+            " ".join(by.split()),
+            " ".join(why.split()),
+        )
+        assert (ledgers / "forgotten.jsonl").read_text().count("\n") == 2
+
+
+def test_a_ledger_with_a_separator_of_unicode_in_it_is_read(ledgers: Path) -> None:
+    """As an older version wrote it."""
+    bury(ledgers, "Anna", at=AT, by="ops", why="moved away")
+    path = ledgers / "forgotten.jsonl"
+    path.write_text(path.read_text().replace("moved away", "moved\u2028away"))
+    assert read_forgotten(ledgers).holds_speaker("Anna")
 
 
 def test_what_is_known_is_not_written_again(ledgers: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -13,12 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.fetch import fetch
+from data.sources import open_sources
 from data.sources.base import FileAudio, Plan, Reach, slug
 from data.sources.folder import Folder
 from data.sources.prompts import plan_prompts, read_transcript
+from data.sources.rows import is_mojibake
 from data.sources.text_tables import Line, read_csv
 from voiceforge.errors import IntegrityError, UsageError
-from voiceforge.params import FolderSource
+from voiceforge.params import DomainParams, FolderSource, load_params
 
 
 @pytest.fixture(scope="module", params=["en", "it"])
@@ -113,6 +116,23 @@ def test_slugs_are_file_names_that_keep_names_of_other_scripts_apart(a: str, b: 
         import unicodedata
 
         assert unicodedata.normalize("NFC", a) == unicodedata.normalize("NFC", b)
+
+
+@pytest.mark.parametrize(
+    ("domain", "number", "count", "digest"),
+    [
+        ("telephony-en", 0, 548, "ec00ef027d405b8c"),
+        ("telephony-en", 1, 4841, "3269bebe76c7510a"),
+        ("telephony-it", 0, 566, "1ebf4a1d203a0fa5"),
+    ],
+)
+def test_ids_of_the_shipped_domains_stay_as_they_were_published(
+    project: Path, cache: Path, domain: str, number: int, count: int, digest: str
+) -> None:
+    source = open_sources(load_params(project / "params.yaml")[domain], project)[number]
+    ids = [r.id for r in source.plan(Reach(cache, offline=False, timeout=10)).recordings]
+    assert len(ids) == count
+    assert hashlib.sha256("\n".join(ids).encode()).hexdigest()[:16] == digest
 
 
 REACH = Reach(Path("/nonexistent"), offline=True, timeout=1)
@@ -301,6 +321,101 @@ def test_audio_that_the_table_forgot_is_counted(tmp_path: Path) -> None:
         (tmp_path / "f" / name).write_bytes(b"x")
     assert source.plan(REACH).skipped == {"audio that the table does not name": 2}
     assert source.fingerprint() != before
+
+
+def _ids(folder: Path, rows: str) -> dict[str, str]:
+    """Text -> id; nothing is rejected."""
+    plan = _folder(folder, f"audio,text,id\n{rows}").plan(REACH)
+    assert plan.rejects == () and len({r.id for r in plan.recordings}) == len(plan.recordings)
+    return {r.text: r.id for r in plan.recordings}
+
+
+def test_names_that_an_id_cannot_tell_apart_keep_recordings_of_their_own(tmp_path: Path) -> None:
+    rows = "a.wav,one,f-aB3dX\na.wav,two,f-Ab3Dx\na.wav,three,other\na.wav,four,call_1\n"
+    more = "a.wav,five,call 1\nsub/b.wav,six,\na.wav,seven,sub-b\n"
+    ids = _ids(tmp_path / "calls", rows + more)
+    assert ids["three"] == "calls-other"  # what nothing collides with stays as it is
+    starts = {text: name.rpartition("-")[0] for text, name in ids.items()}
+    assert starts["one"] == starts["two"] == "calls-f-ab3dx"
+    assert starts["four"] == starts["five"] == "calls-call-1"
+    assert starts["six"] == starts["seven"] == "calls-sub-b"
+    # The order of rows decides nothing.
+    other = "".join(sorted((rows + more).splitlines(keepends=True)))
+    assert _ids(tmp_path / "calls", other) == ids
+    # One name twice is still one recording too many, under whatever id.
+    again = _folder(tmp_path / "calls", f"audio,text,id\n{rows}a.wav,x,f-aB3dX\n").plan(REACH)
+    assert [(r.reason, r.id) for r in again.rejects] == [("duplicate-id", ids["one"])]
+    assert "table.csv, line 2" in again.rejects[0].detail
+
+
+def test_files_that_differ_in_their_format_only_are_different_recordings(tmp_path: Path) -> None:
+    (tmp_path / "calls").mkdir()
+    (tmp_path / "calls" / "a.mp3").write_bytes(b"x")
+    ids = _ids(tmp_path / "calls", "a.wav,one,\na.mp3,two,\n")
+    assert {name.rpartition("-")[0] for name in ids.values()} == {"calls-a"}
+
+
+_GIVEN = st.text("aAbB12/ _-.", min_size=1, max_size=5).filter(lambda name: name.strip() == name)
+
+
+@given(st.lists(_GIVEN, unique=True, min_size=1, max_size=8))
+def test_every_name_of_a_source_is_a_recording(names: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as root:
+        ids = _ids(Path(root) / "c", "".join(f"a.wav,t{n},{x}\n" for n, x in enumerate(names)))
+    assert len(ids) == len(names)
+
+
+_WORDS = (
+    "perché città più È l’università CITTÀ OÙ été où cœur ÉCOLE Noël façon ça naïve maïs Fuß für "
+    "GRÖẞE Übung MÄRZ Äpfel łódź dziękuję ŻÓŁĆ ąę gęś Ślązak teşekkür ığdır İstanbul ŞİŞLİ привет "
+    "ПОДЪЁМ ёж HYVÄ SÃO irmã MANHÃ ÅÄÖ Øre ΑΒΓ άλφα ÚŽASNÝ VÝŠKA BLÍŽE niño ÑANDÚ שלום مرحبا 你好"
+)
+_BETWEEN = (" ", "… ", "\xa0» ", "” ", " « ", " – ", "—", "’ ", "\xa0! ", "“, ", "™ ", "€ ")
+
+
+@given(st.lists(st.tuples(st.sampled_from(_WORDS.split()), st.sampled_from(_BETWEEN)), min_size=1))
+def test_real_words_of_many_languages_are_no_mojibake(pairs: list[tuple[str, str]]) -> None:
+    # All but two Portuguese capitals, which are how damage most often begins.
+    said = [(word, "." if word.endswith("Ã") else mark) for word, mark in pairs]
+    assert not is_mojibake("".join(word + mark for word, mark in said))
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1"])
+@pytest.mark.parametrize(
+    "word",
+    ["perché", "città", "più", "für", "Fuß", "dziękuję", "łódź", "teşekkür", "привет", "мир",
+     "άλφα", "don’t", "cœur", "你好", "مرحبا", "שלום", "İstanbul", "« oui »"],
+)  # fmt: skip
+def test_mojibake_of_many_languages_is_damage(tmp_path: Path, word: str, encoding: str) -> None:
+    wrong = "".join(
+        bytes([one]).decode(encoding, errors="ignore") or chr(one) for one in word.encode()
+    )
+    assert is_mojibake(f"so {wrong} then") and is_mojibake(wrong)
+    plan = _folder(tmp_path / "calls", f'audio,text\na.wav,"so {wrong} then"\n').plan(REACH)
+    assert [r.reason for r in plan.rejects] == ["damaged-text"]
+
+
+def test_different_folders_of_one_name_are_refused(tmp_path: Path, project: Path) -> None:
+    def opened(*sources: dict[str, str]) -> int:
+        shipped = load_params(project / "params.yaml")["telephony-en"].model_dump()
+        named = [{"language": "en", **source} for source in sources]
+        return len(
+            open_sources(DomainParams.model_validate({**shipped, "sources": named}), tmp_path)
+        )
+
+    one = {"kind": "folder", "path": "siteA/recordings", "table": "1.csv"}
+    assert opened(one, {**one, "table": "2.csv"}, {**one, "path": "siteB/calls"}) == 3
+    for other in (
+        {"kind": "folder", "path": "siteB/recordings"},
+        {"kind": "corrections", "path": "siteB/Recordings"},
+        {"kind": "huggingface", "path": "siteB/recordings"},
+    ):
+        with pytest.raises(UsageError, match=r"siteA/recordings and .*Rename one"):
+            opened(one, other)
+    manifest = {"kind": "nemo-manifest", "path": "x/calls/all.jsonl"}
+    assert opened(manifest, {**manifest, "path": "x/calls/more.jsonl"}) == 2
+    with pytest.raises(UsageError, match="'calls-all'"):
+        opened(manifest, {**manifest, "path": "y/calls/all.jsonl"})
 
 
 def test_links_inside_the_folder_are_followed(tmp_path: Path) -> None:

@@ -136,6 +136,7 @@ def test_decoded_audio_stays_as_long_as_a_corpus_uses_it(tmp_path: Path) -> None
             hashes.append(sha256_file(tmp_path / "x.flac"))
             cache.path(hashes[-1]).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / "x.flac").rename(cache.path(hashes[-1]))
+            os.utime(cache.path(hashes[-1]), (5, 5))
         used, unused = hashes
         size = cache.path(unused).stat().st_size
         row = Utterance("a", "audio/a.flac", 0.1, "a", "en", "en", "s", DOMAIN, "x", "L",

@@ -134,10 +134,13 @@ def test_audio_is_heard_once_and_again_after_it_was_forgotten(
     clips = [Clip(one.id, one.audio, one.duration, one.text, one.audio_sha256) for one in rows]
     before = hear(workspace, clips)
     (memory,) = (workspace.settings.cache / "heard").glob("*.jsonl")
-    # A run that was killed while it wrote: the line is heard anew, the others are not.
+    # A run that was killed while it wrote: the line is heard anew, the others are not, whatever
+    # separators of Unicode a text holds.
+    memory.write_text(f'{{"audio": "0a", "window": 30, "text": "a\u2028b"}}\n{memory.read_text()}')
     memory.write_text(memory.read_text().rstrip("\n") + '\n{"audio": "0a')
     monkeypatch.setattr(serving.engines, "load_engine", lambda *_, **__: pytest.fail("heard twice"))
     assert hear(workspace, clips) == before
+    assert "a\u2028b" in memory.read_text() and memory.read_text().endswith("}\n")
     monkeypatch.undo()
     assert forget_heard(workspace.settings.cache, {clips[0].audio_sha256}) == 1
     assert clips[0].audio_sha256 not in memory.read_text()

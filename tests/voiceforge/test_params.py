@@ -236,7 +236,9 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_an_unknown_domain_is_named_with_the_known_ones(project: Path) -> None:
-    with pytest.raises(UsageError, match=r"'telefony'.*telephony-en, telephony-it.*corpus add telefony"):
+    with pytest.raises(
+        UsageError, match=r"'telefony'.*telephony-en, telephony-it.*corpus add telefony"
+    ):
         domain_params(project / "params.yaml", "telefony")
 
 
