@@ -311,7 +311,6 @@ def is_damaged(text: str) -> bool:
     return _DAMAGED.search(text) is not None
 
 
-<<<<<<< HEAD
 def _path(row: Row) -> Path | None:
     try:
         return row.root / inside(row.audio)
@@ -319,11 +318,8 @@ def _path(row: Row) -> Path | None:
         return None
 
 
-def _stem(row: Row) -> str:
-=======
 def _stem(row: Row, *, whole: bool = False) -> str:
     """Path and part of a row, "" where it has no path; `whole` keeps the path's suffix."""
->>>>>>> 6036206d5b3ff93363dc063d9de377e1fc0e7837
     path = PurePosixPath(row.audio.strip().replace("\\", "/"))
     if not path.name:
         return ""
