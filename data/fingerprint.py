@@ -126,7 +126,8 @@ def _similarity(one: Subprints, other: Subprints) -> float:
 
 _SPAN, _SAMPLED, _DRAWS = 8, 28, 6
 _CROWD = 64
-"""How many of the clips that share a key each is compared with: a hum is shared by thousands."""
+"""Most clips that may share a key: what more share, a hum or how a voice begins, says nothing, and
+comparing all of them would take the square of their number."""
 
 
 def _candidates(words: Sequence[Subprints]) -> Iterator[tuple[int, int]]:
@@ -146,8 +147,11 @@ def _sharing(
     """Pairs of owners of one key, as one * count + other, one < other."""
     order = np.lexsort((owners, keys))
     keys, owners = keys[order], owners[order]
+    _, sizes = np.unique(keys, return_counts=True)
+    few = np.repeat(sizes <= _CROWD, sizes)
+    keys, owners = keys[few], owners[few]
     at = np.arange(len(keys))
-    for step in range(1, _CROWD + 1):
+    for step in range(1, _CROWD):
         at = at[at < len(keys) - step]
         at = at[keys[at] == keys[at + step]]
         if not len(at):

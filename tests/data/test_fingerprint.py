@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from data.audio import SAMPLE_RATE, Samples, decode_bytes
 from data.fetch import fetch
-from data.fingerprint import NEAR, fingerprint, near_pairs, similarity
+from data.fingerprint import NEAR, _candidates, fingerprint, near_pairs, similarity
 from tests.data.recordings import encode, prompts
 
 _DIGITS = st.text("0123456789abcdef", min_size=6, max_size=6)
@@ -43,6 +43,16 @@ def test_itself_is_nearest_and_chance_is_far(seed: int, length: int) -> None:
     assert similarity(one, one) == pytest.approx(length / (length + 3))
     assert similarity(one, other) < 0.3
     assert similarity(one, "") == 0.0
+
+
+def test_a_voice_that_begins_all_alike_does_not_make_all_of_it_candidates() -> None:
+    """Of four times the clips about four times the pairs; the copies among them are found."""
+    rng = np.random.default_rng(3)
+    beginning = rng.integers(1, 2**24, 12)
+    clips = [np.array([*beginning, *rng.integers(1, 2**24, 20)], np.uint32) for _ in range(2400)]
+    few, many = (set(_candidates([*clips[:size], *clips[:20]])) for size in (600, 2400))
+    assert {(n, 2400 + n) for n in range(20)} <= many
+    assert len(many) < 5 * len(few), (len(few), len(many))
 
 
 def test_gain_and_a_mean_change_next_to_nothing(voice: dict[str, Samples]) -> None:
