@@ -77,7 +77,7 @@ def test_many_texts_of_one_audio_take_no_square_of_their_number() -> None:
     table = pd.DataFrame(
         {"id": [f"{n:06}" for n in range(count)], "text": [f"text {n}" for n in range(count)]}
     )
-    table["audio_sha256"] = "0"
+    table["audio_sha256"], table["source"] = "0", "folder:a"
     began = time.process_time()
     found = contradicting(table)
     assert found[0] == "000001" and (found[1:] == "000000").all()

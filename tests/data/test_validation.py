@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -386,7 +387,9 @@ def test_letters_and_scripts_are_counted_as_another_engine_counts_them(
     for text, characters, share in zip(
         texts, frame["characters"], frame["foreign_letters"], strict=True
     ):
-        if any(regex.match(r"\p{Cn}|\p{Co}|\p{Cs}", letter) for letter in text):
+        # Letters that one of the two Unicode versions does not know yet.
+        unknown = {unicodedata.category(letter) for letter in text} & {"Cn", "Co", "Cs"}
+        if unknown or any(regex.match(r"\p{Cn}|\p{Co}|\p{Cs}", letter) for letter in text):
             continue
         assert characters == len(regex.findall(r"[\p{L}\p{N}]", text))
         letters = regex.findall(r"\p{L}", text)

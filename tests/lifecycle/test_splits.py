@@ -199,7 +199,7 @@ def test_a_validation_of_another_version_of_the_corpus_is_not_split(calls: Proje
         (out / "utterances.parquet").write_bytes(b"older")
         return {}
 
-    workspace.make(corpus.STAGE, 0, {"rows": "older"}, {}, another)
+    workspace.make(corpus.STAGE, 0, {"rows": "older"}, {}, another, at=workspace.corpus)
     for use in (make_splits, view_corpus):
         with pytest.raises(StageError, match=r"another version.* run `voiceforge corpus validate"):
             use(workspace)
