@@ -245,6 +245,8 @@ def new_project(path: Path, cache: Path, params: Mapping[str, Any]) -> Project:
     (path / "var" / "cache").symlink_to(cache)
     for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
         shutil.copy(CHECKOUT / name, path)
+    (path / "docs").mkdir()
+    shutil.copy(CHECKOUT / "docs" / "common_voice_example.py", path / "docs")
     (path / ".gitignore").open("a").write("/var\n/.logs/\n")
     (path / ".dvc").mkdir()
     for name in ("config", ".gitignore"):

@@ -77,8 +77,9 @@ def test_any_recorded_version_of_a_corpus_comes_back(project: Project) -> None:
     project.voiceforge("stage", "corpus", "--domain", DOMAIN)
     newer = sha256_folder(corpus)
     assert newer != content
-    listed = project.voiceforge("corpus", "list").out
-    assert version in listed and listed.count(".dir") == 2
+    shown = json.loads(project.voiceforge("corpus", "show", DOMAIN, "--json").out)
+    versions = [one["md5"] for one in shown["versions"]]
+    assert version in versions and len(versions) == 2
     project.voiceforge("corpus", "checkout", f"{DOMAIN}@{version}")
     assert sha256_folder(corpus) == content
     # With its parameters the restored corpus is what the next run finds.

@@ -83,8 +83,8 @@ def test_results_for_git_name_the_same_artifacts(finished: Finished) -> None:
     folder = finished.project.path / "results" / DOMAIN
     written = {path.name for path in folder.iterdir()}
     assert written == {
-        "corpus.json", "adapter.json", "loss.csv", "dev.csv", "engine.json", "metrics.json",
-        "accents.csv", "certificate.json",
+        "corpus.json", "validation.json", "adapter.json", "loss.csv", "dev.csv", "engine.json",
+        "metrics.json", "accents.csv", "certificate.json",
     }  # fmt: skip
     assert read_json(folder / "certificate.json")["champion"] == "1"
     rate = finished.project.manifest("accuracy_report")["summary"]["slices"][0]["word_error_rate"]
