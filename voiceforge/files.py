@@ -88,8 +88,13 @@ def read_json(path: Path) -> Any:
 
 
 def link_file(source: Path, target: Path) -> None:
-    """A second name for a file, or a copy where the disk has no hard links across these folders."""
+    """A second name for a file, or a copy where the disk has no hard links across these folders.
+
+    A target that is this very file already is left as it is.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists() and target.samefile(source):
+        return
     try:
         os.link(source, target)
     except OSError:

@@ -16,6 +16,7 @@ from tests.limits import small_files
 from voiceforge.errors import StorageError
 from voiceforge.files import (
     as_storage_error,
+    link_file,
     new_folder,
     read_json,
     remove_leftovers,
@@ -213,3 +214,10 @@ def test_a_ring_of_causes_ends() -> None:
     first, second = KeyError("first"), ValueError("second")
     first.__context__, second.__context__ = second, first
     assert as_storage_error(first) is None
+
+
+def test_a_file_that_is_linked_twice_is_linked_once(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("x")
+    for _ in range(2):
+        link_file(tmp_path / "a", tmp_path / "new" / "b")
+    assert (tmp_path / "new" / "b").samefile(tmp_path / "a")
