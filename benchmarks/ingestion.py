@@ -7,22 +7,16 @@ children, resident sets added up (what they share counts in each).
 from __future__ import annotations
 
 import os
-import resource
 import shutil
-import subprocess
 import sys
 import tempfile
-import threading
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 import yaml
 
 from benchmarks.record import Row
+from benchmarks.watching import Watched, watch
 from data.audio import encode_flac, read_flac
 from data.sources.base import FileAudio, Reach
 from data.sources.prompts import Prompts
@@ -40,15 +34,6 @@ _MAKE = (
 _VALIDATE = _MAKE.replace("lifecycle.corpus", "lifecycle.validation").replace(
     "make_corpus", "make_validation"
 )
-
-
-@dataclass(frozen=True)
-class Watched:
-    """A command with its children: wall seconds, CPU seconds, most memory at once in bytes."""
-
-    seconds: float
-    cpu_seconds: float
-    peak_bytes: int
 
 
 def measure(settings: Settings, ffmpeg: str, files: int) -> list[Row]:
@@ -150,7 +135,7 @@ class _Bench:
             "VOICEFORGE_HOME": str(self._home),
             "VOICEFORGE_THREADS": str(self._settings.threads),
         }
-        return watch([sys.executable, "-c", stage, domain], environ)
+        return watch([sys.executable, "-c", stage, domain], environ={**os.environ, **environ})
 
     def _ffmpeg(self, ffmpeg: str) -> Watched:
         out = self._project / "ffmpeg"
@@ -163,7 +148,7 @@ class _Bench:
         (out / "arguments").write_text("\0".join(map(str, arguments)) + "\0")
         xargs = ["xargs", "-0", "-P", str(self._settings.threads), "-n", "7"]
         listed = ["-a", str(out / "arguments")]
-        return watch([*xargs, *listed, ffmpeg, "-nostdin", "-v", "error", "-y"], {})
+        return watch([*xargs, *listed, ffmpeg, "-nostdin", "-v", "error", "-y"])
 
     def _record(self, name: str, count: int, first: int = 0) -> None:
         """A user's folder of so many recordings, each of its own: prompts at several levels."""
@@ -182,50 +167,5 @@ class _Bench:
         (folder / "table.csv").write_text("\n".join(lines) + "\n")
 
 
-def watch(command: Sequence[str], environ: Mapping[str, str]) -> Watched:
-    """Run a command to its end and watch the memory of it and all its children.
-
-    Raises:
-        SystemExit: it failed.
-    """
-    peak = 0
-    began, used = time.perf_counter(), _cpu_seconds()
-    process = subprocess.Popen(
-        command, env={**os.environ, **environ}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    lines: list[bytes] = []
-    reader = threading.Thread(target=lambda: lines.extend(process.stdout or ()))
-    reader.start()
-    while process.poll() is None:
-        peak = max(peak, _resident(process.pid))
-        time.sleep(0.02 if time.perf_counter() - began < 3 else 0.2)
-    seconds = time.perf_counter() - began
-    reader.join()
-    if process.returncode:
-        said = b"".join(lines).decode(errors="replace")
-        raise SystemExit(f"{' '.join(command[:3])} ended with {process.returncode}:\n{said}")
-    return Watched(seconds, _cpu_seconds() - used, peak)
-
-
-def _cpu_seconds() -> float:
-    """Of all children that have ended, and theirs."""
-    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return spent.ru_utime + spent.ru_stime
-
-
-def _resident(pid: int) -> int:
-    total = 0
-    try:
-        parent = psutil.Process(pid)
-        for process in (parent, *parent.children(recursive=True)):
-            try:
-                total += process.memory_info().rss
-            except psutil.NoSuchProcess:
-                continue
-    except psutil.NoSuchProcess:
-        pass  # It has just ended.
-    return total
-
-
 def _megabytes(watched: Watched) -> str:
-    return f"{watched.peak_bytes / 1e6:.0f} MB"
+    return f"{watched.together_bytes / 1e6:.0f} MB"

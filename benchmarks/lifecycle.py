@@ -17,17 +17,16 @@ import os
 import platform
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from benchmarks.record import Row, write_section
+from benchmarks.watching import Watched, watch
 from data.audio import read_flac
 from data.features import SAMPLE_RATE
 from evaluation.runners import machine_name
@@ -39,15 +38,6 @@ from voiceforge.memory import keep_freed_memory
 from voiceforge.settings import load_settings
 
 _BATCH = 8
-
-
-@dataclass(frozen=True)
-class Run:
-    """A command's wall seconds and the largest resident set of any of its processes, in bytes."""
-
-    seconds: float
-    peak_bytes: int
-    output: str
 
 
 def main() -> None:
@@ -95,7 +85,7 @@ def fresh_clone(source: Path, folder: Path) -> list[Row]:
     print(first.output)
     return [
         Row("make run, fresh clone, empty HOME", f"{first.seconds / 60:.1f} min", "1 run"),
-        Row("peak memory of any process", f"{first.peak_bytes / 1e9:.2f} GB", "1 run"),
+        Row("peak memory of any process", f"{first.largest_bytes / 1e9:.2f} GB", "1 run"),
     ]
 
 
@@ -236,45 +226,7 @@ def _clips(workspace: Workspace, count: int) -> list[Samples]:
     return [read_flac(workspace.corpus / row.audio) for row in heard[step // 2 :: step][:count]]
 
 
-def watch(command: Sequence[str], folder: Path, environ: Mapping[str, str] | None = None) -> Run:
-    """Run a command to its end and watch the memory of all its processes."""
-    began, peak = time.perf_counter(), 0
-    process = subprocess.Popen(
-        command,
-        cwd=folder,
-        env=None if environ is None else dict(environ),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    lines: list[str] = []
-    reader = threading.Thread(target=lambda: lines.extend(process.stdout or ()))
-    reader.start()
-    while process.poll() is None:
-        peak = max(peak, _largest(process.pid))
-        time.sleep(0.05 if time.perf_counter() - began < 5 else 0.5)
-    seconds = time.perf_counter() - began
-    reader.join()
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}:\n{''.join(lines)}")
-    return Run(seconds, peak, "".join(lines))
-
-
-def _largest(pid: int) -> int:
-    sizes = [0]
-    try:
-        parent = psutil.Process(pid)
-        for process in (parent, *parent.children(recursive=True)):
-            try:
-                sizes.append(process.memory_info().rss)
-            except psutil.NoSuchProcess:
-                continue
-    except psutil.NoSuchProcess:
-        pass  # It has just ended.
-    return max(sizes)
-
-
-def _median(run: Callable[[], Run]) -> float:
+def _median(run: Callable[[], Watched]) -> float:
     return sorted(run().seconds for _ in range(5))[2]
 
 

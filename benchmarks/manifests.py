@@ -25,7 +25,7 @@ from data.diff import diff
 from data.ledger import read_ledger, write_ledger
 from data.splits import assign, check_splits, split_summary
 from data.tables import read_utterance_table, write_rejects, write_utterance_table
-from lifecycle.splits import same_text
+from lifecycle.ledgers import same_text
 from lifecycle.workspace import open_workspace
 
 _DOMAIN = "telephony-en"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def list_corpora() -> None:
     """Print a row for every corpus of params.yaml."""
     from lifecycle.corpus_page import length
-    from lifecycle.corpus_view import is_built, recorded_versions, view_corpus
+    from lifecycle.corpus_view import is_built, view_corpus
     from lifecycle.workspace import open_workspace
 
     settings = load_settings()
@@ -38,7 +38,6 @@ def list_corpora() -> None:
             table.add_row(name, kinds, "", "", "", "", "not built yet")
             continue
         view = view_corpus(workspace)
-        versions = recorded_versions(workspace)
         table.add_row(
             name,
             kinds,
@@ -46,7 +45,7 @@ def list_corpora() -> None:
             length(sum(row.duration for row in view.utterances)),
             f"{len({row.speaker for row in view.utterances}):,}",
             f"{view.quarantined:,} ({view.quarantined_share:.1%})",
-            str(versions[0]["md5"]) if versions else "",
+            str(view.versions[0]["md5"]) if view.versions else "",
         )
     show_table(table)
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from data.columns import ArrowTable, Corpus
+from data.split_summary import HEARD
 from data.tables import utterance_table
 
 FIELDS = (
@@ -18,8 +19,6 @@ FIELDS = (
     "consent", "split", "is_synthetic",
 )  # fmt: skip
 """What is compared, in the order in which changes are named."""
-
-_HEARD = ("train", "dev", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ class Diff:
     @property
     def crossed(self) -> tuple[Move, ...]:
         """Moves between train, dev and test, which the split ledger is there to prevent."""
-        return tuple(move for move in self.moved if {move.before, move.after} <= set(_HEARD))
+        return tuple(move for move in self.moved if {move.before, move.after} <= set(HEARD))
 
 
 def diff(before: Corpus, after: Corpus) -> Diff:

@@ -19,6 +19,7 @@ from lifecycle import (
     validation,
 )
 from lifecycle.artifacts import Artifact
+from lifecycle.ledgers import read_gates
 from lifecycle.workspace import Workspace
 from voiceforge.files import sha256_json, write_json, write_text
 
@@ -66,7 +67,7 @@ def make_certificate(workspace: Workspace) -> Artifact:
     }
     if anchor:
         inputs["first_champion_predictions"] = anchor.sha256
-    if gates := splits.read_gates(workspace):
+    if gates := read_gates(workspace):
         inputs["gate"] = gates[-1].sha256
     parameters = {
         **engine.statistics(workspace),

@@ -1,9 +1,10 @@
-"""A corpus as people look at it: every table of it that is there, read once."""
+"""A corpus as people look at it: each of its tables is read when it is first asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,70 +23,92 @@ class CorpusView:
     """A corpus and what became of its recordings.
 
     Attributes:
-        name, folder: of the corpus.
-        utterances: what may be trained and tested on; with their splits where those were made.
-        recordings: every recording that could be decoded, quarantined ones included, by id.
-        measurements: by utterance id.
-        rejects: the quarantine, a row for each recording and reason.
-        quarantined: recordings in quarantine.
-        released: utterances that a person let back in.
-        versions: recorded by DVC, newest first.
-        data_docs: Great Expectations' pages.
+        workspace: of its domain.
+        made: its validation.
     """
 
-    name: str
-    folder: Path
-    utterances: Sequence[Utterance]
-    recordings: Mapping[str, Utterance]
-    measurements: Mapping[str, Measurement]
-    rejects: Sequence[Reject]
-    quarantined: int
-    released: int
-    versions: Sequence[Mapping[str, Any]]
-    data_docs: Path
+    workspace: Workspace
+    made: Artifact
+
+    @property
+    def name(self) -> str:
+        return self.workspace.domain.name
+
+    @property
+    def folder(self) -> Path:
+        return self.workspace.corpus
+
+    @cached_property
+    def utterances(self) -> Sequence[Utterance]:
+        """What may be trained and tested on; with their splits where those were made."""
+        from data.tables import read_utterances
+
+        split = _splits_of(self.workspace, self.made)
+        if split:
+            return read_utterances(split.path / splits.TABLE)
+        return read_utterances(self.made.path / validation.TABLE)
+
+    @cached_property
+    def recordings(self) -> Mapping[str, Utterance]:
+        """Every recording that could be decoded, quarantined ones included, by id."""
+        from data.tables import load_corpus
+
+        return {row.id: row for row in load_corpus(self.folder)}
+
+    @cached_property
+    def measurements(self) -> Mapping[str, Measurement]:
+        """By utterance id."""
+        from data.tables import MEASUREMENTS, read_measurements
+
+        return {row.id: row for row in read_measurements(self.folder / MEASUREMENTS)}
+
+    @cached_property
+    def rejects(self) -> Sequence[Reject]:
+        """The quarantine, a row for each recording and reason."""
+        from data.tables import read_rejects
+
+        return read_rejects(self.made.path / validation.QUARANTINE)
+
+    @property
+    def quarantined(self) -> int:
+        """Recordings in quarantine."""
+        return int(self.made.summary["quarantined"])
 
     @property
     def quarantined_share(self) -> float:
-        return self.quarantined / max(1, self.quarantined + len(self.utterances))
+        return self.quarantined / max(1, self.quarantined + int(self.made.summary["utterances"]))
+
+    @property
+    def released(self) -> int:
+        """Utterances that a person let back in."""
+        return int(self.made.summary["released"])
+
+    @cached_property
+    def versions(self) -> Sequence[Mapping[str, Any]]:
+        """Recorded by DVC, newest first: md5, files, bytes, `time`."""
+        return _recorded_versions(self.workspace)
+
+    @property
+    def data_docs(self) -> Path:
+        """Great Expectations' pages."""
+        return validation.docs_page(self.made)
 
 
 def view_corpus(workspace: Workspace) -> CorpusView:
-    """Read a domain's corpus as its last run left it.
+    """A domain's corpus as its last run left it; tables that are gone or damaged raise
+    StorageError or IntegrityError when they are asked for.
 
     Raises:
         UsageError: it was never built.
         StageError: it was validated in another version.
-        StorageError, IntegrityError: one of its tables is gone or damaged.
     """
-    from data.tables import (
-        MEASUREMENTS,
-        load_corpus,
-        read_measurements,
-        read_rejects,
-        read_utterances,
-    )
-
     name = workspace.domain.name
     if not is_built(workspace):
         raise UsageError(
             f"The corpus {name} has not been built and validated yet. `voiceforge corpus validate "
             f"{name}` does both."
         )
-    made = validation.current_validation(workspace)
-    split = _splits_of(workspace, made)
-    accepted = read_utterances(split.path / splits.TABLE if split else made.path / validation.TABLE)
-    return CorpusView(
-        name=name,
-        folder=workspace.corpus,
-        utterances=accepted,
-        recordings={row.id: row for row in load_corpus(workspace.corpus)},
-        measurements={row.id: row for row in read_measurements(workspace.corpus / MEASUREMENTS)},
-        rejects=read_rejects(made.path / validation.QUARANTINE),
-        quarantined=int(made.summary["quarantined"]),
-        released=int(made.summary["released"]),
-        versions=recorded_versions(workspace),
-        data_docs=validation.docs_page(made),
-    )
+    return CorpusView(workspace, validation.current_validation(workspace))
 
 
 def is_built(workspace: Workspace) -> bool:
@@ -94,8 +117,7 @@ def is_built(workspace: Workspace) -> bool:
     return validated and (workspace.corpus / MANIFEST).is_file()
 
 
-def recorded_versions(workspace: Workspace) -> list[Mapping[str, Any]]:
-    """Every version that runs recorded with DVC, newest first: md5, files, bytes, `time`."""
+def _recorded_versions(workspace: Workspace) -> list[Mapping[str, Any]]:
     folder = workspace.store.folder(workspace.domain.name, corpus.STAGE) / "versions"
     records = sorted(
         folder.glob("*/version.json"), key=lambda path: path.stat().st_mtime, reverse=True

@@ -215,7 +215,7 @@ def gates_with(workspace: Workspace, speaker: str, forgotten: Forgotten) -> dict
     The newest itself, where it holds them, is replaced by "".
     """
     from data.ledger import speaker_id
-    from lifecycle.splits import read_gates
+    from lifecycle.ledgers import read_gates
 
     gates, who = read_gates(workspace), speaker_id(speaker)
     stone = forgotten.tombstone(speaker)

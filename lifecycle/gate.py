@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from lifecycle import splits
+from lifecycle.ledgers import read_gates, same_text
 from lifecycle.workspace import Workspace, domain_lock
 from voiceforge.errors import StageError, UsageError
 
@@ -33,7 +34,7 @@ def freeze(workspace: Workspace, *, by: str, reason: str, new_version: bool = Fa
     from data.gate_files import write_gate
 
     with domain_lock(workspace.settings, workspace.domain.name):
-        gates = splits.read_gates(workspace)
+        gates = read_gates(workspace)
         previous = gates[-1] if gates else None
         if previous is not None and not new_version:
             raise UsageError(
@@ -48,7 +49,7 @@ def freeze(workspace: Workspace, *, by: str, reason: str, new_version: bool = Fa
             )
         splits.make_splits(workspace)
         table = splits.assign_corpus(workspace).table
-        same = splits.same_text(workspace)
+        same = same_text(workspace)
         problems = [*splits.problems_of(workspace, table), *leaks(table, gates, same)]
         if problems:
             raise StageError(
@@ -88,7 +89,7 @@ def drop_from_gate(
     from data.ledger import speaker_id
 
     with domain_lock(workspace.settings, workspace.domain.name):
-        gates = splits.read_gates(workspace)
+        gates = read_gates(workspace)
         if not gates:
             return None
         keys = {speaker_id(name) for name in speakers}
@@ -107,12 +108,12 @@ def sealing_problems(workspace: Workspace) -> list[str]:
     """
     from data.gate import gate_problems, leaks
 
-    gates = splits.read_gates(workspace)
+    gates = read_gates(workspace)
     if not gates:
         return []
     table = splits.read_split_table(workspace)
     problems = gate_problems(table, gates[-1])
-    return [*problems, *leaks(table, gates, splits.same_text(workspace))]
+    return [*problems, *leaks(table, gates, same_text(workspace))]
 
 
 def _now() -> str:

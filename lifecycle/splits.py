@@ -14,10 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from lifecycle import validation
 from lifecycle.artifacts import Artifact
-from lifecycle.ledgers import ledger_path as ledger_path
-from lifecycle.ledgers import read_gates as read_gates
-from lifecycle.ledgers import read_ledger
-from lifecycle.ledgers import same_text as same_text
+from lifecycle.ledgers import ledger_path, read_gates, read_ledger, same_text
 from lifecycle.workspace import Workspace
 from voiceforge.errors import StageError
 from voiceforge.files import sha256_file

@@ -26,7 +26,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from data.sources.base import Plan, Reach, slug
+from data.sources.base import Plan, Reach, from_project, slug
 from data.sources.rows import (
     Origin,
     Row,
@@ -55,7 +55,7 @@ class Corrections:
 
     @property
     def path(self) -> Path:
-        return self.project / Path(self.params.path).expanduser()
+        return from_project(self.project, self.params.path)
 
     @property
     def name(self) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.sources.base import Plan, Reach, slug
+from data.sources.base import Plan, Reach, from_project, slug
 from data.sources.rows import (
     Origin,
     Row,
@@ -42,7 +42,7 @@ class Folder:
 
     @property
     def path(self) -> Path:
-        return self.project / Path(self.params.path).expanduser()
+        return from_project(self.project, self.params.path)
 
     @property
     def name(self) -> str:

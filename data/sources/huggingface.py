@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from data.sources.audio_paths import below
-from data.sources.base import Plan, Reach, slug
+from data.sources.base import Plan, Reach, from_project, slug
 from data.sources.extracted import extracted, keep
 from data.sources.hub_files import DataFiles, fetch_dataset, find_files
 from data.sources.rows import Origin, Row, Rows, plan_rows, require_folder, rows_of, speaker_of
@@ -41,7 +41,7 @@ class HuggingFace:
     @property
     def path(self) -> Path:
         """Where it lies; the name of a dataset of the Hub stands for its place there."""
-        return self.project / Path(self.params.dataset or str(self.params.path)).expanduser()
+        return from_project(self.project, self.params.dataset or str(self.params.path))
 
     @property
     def name(self) -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.sources.base import Plan, Reach, slug
+from data.sources.base import Plan, Reach, from_project, slug
 from data.sources.rows import Origin, Row, Skipped, fingerprint_rows, plan_rows, require_folder
 from data.sources.text_tables import BadRow, read_text
 from voiceforge.errors import UsageError
@@ -35,7 +35,7 @@ class LibriSpeech:
 
     @property
     def path(self) -> Path:
-        return self.project / Path(self.params.path).expanduser()
+        return from_project(self.project, self.params.path)
 
     def plan(self, reach: Reach) -> Plan:
         """Read the transcripts.

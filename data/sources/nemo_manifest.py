@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from data.sources.audio_paths import below
-from data.sources.base import Plan, Reach, slug
+from data.sources.base import Plan, Reach, from_project, slug
 from data.sources.rows import Origin, Row, Rows, fingerprint_rows, plan_rows, rows_of
 from data.sources.text_tables import Line, Unusable, number_cell, read_jsonl, text_cell
 from voiceforge.errors import UsageError
@@ -35,7 +35,7 @@ class NemoManifest:
 
     @property
     def path(self) -> Path:
-        return self.project / Path(self.params.path).expanduser()
+        return from_project(self.project, self.params.path)
 
     @property
     def name(self) -> str:
@@ -78,7 +78,7 @@ class NemoManifest:
     def _audio_root(self) -> Path | None:
         if self.params.audio_root is None:
             return None
-        root = self.project / Path(self.params.audio_root).expanduser()
+        root = from_project(self.project, self.params.audio_root)
         if not root.is_dir():
             raise UsageError(
                 f"The folder {root} does not exist. Give `audio_root` of the source in params.yaml "

@@ -13,7 +13,7 @@ from typing import Any
 
 from data import catalogue
 from data.fetch import fetch
-from data.sources.base import Plan, Reach, Recording, Speech, slug
+from data.sources.base import Plan, Reach, Recording, Speech, from_project, slug
 from data.sources.piper_voice import VoiceFacts, piper_version, read_facts
 from data.sources.prompts import Prompts
 from data.sources.spoken_texts import shuffled, speakable
@@ -69,7 +69,7 @@ class Piper:
 
     def _own(self) -> tuple[Path, Path]:
         """A user's own voice and its configuration."""
-        model = (self.project / Path(self.params.voice).expanduser()).resolve()
+        model = from_project(self.project, self.params.voice).resolve()
         config = model.with_name(f"{model.name}.json")
         for path in (model, config):
             if not path.is_file():

@@ -28,7 +28,8 @@ from data.splits import (
 )
 from data.tables import utterance_table
 from data.utterance import Split, Utterance
-from lifecycle.splits import _declared_speakers, same_text
+from lifecycle.ledgers import same_text
+from lifecycle.splits import _declared_speakers
 from lifecycle.workspace import open_workspace
 from voiceforge.errors import UsageError
 from voiceforge.params import SplitParams

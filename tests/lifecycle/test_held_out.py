@@ -17,9 +17,9 @@ from data.gate_files import write_gate
 from data.ledger import Heard, Ledger, audio_id, write_ledger
 from data.splits import text_key
 from data.tables import read_rejects, read_utterances
-from lifecycle import splits
 from lifecycle.artifacts import Artifact
 from lifecycle.corpus import make_corpus
+from lifecycle.ledgers import ledger_path
 from lifecycle.validation import QUARANTINE, TABLE, make_validation, release_utterance
 from lifecycle.workspace import Workspace, open_workspace
 from voiceforge.errors import UsageError
@@ -76,7 +76,7 @@ class Project:
         """Let the split ledger have all recordings that validation let in, in one split."""
         rows = read_utterances(self.workspace.current("validation").path / TABLE)
         audio = {audio_id(row.audio_sha256): split for row in rows}
-        write_ledger(splits.ledger_path(self.workspace), Ledger(20, audio=audio))
+        write_ledger(ledger_path(self.workspace), Ledger(20, audio=audio))
 
     def freeze(self) -> None:
         rows = read_utterances(self.workspace.current("validation").path / TABLE)
