@@ -172,13 +172,14 @@ def _validate(folder: Path) -> None:
     from data.validation import summarise, validate
     from data.validation_columns import join_frame
 
-    table = read_utterance_table(folder / "first.parquet")
-    frame = join_frame(table, None, name=_DOMAIN)
+    frame = join_frame(read_utterance_table(folder / "first.parquet"), None, name=_DOMAIN)
     params = open_workspace(_DOMAIN).domain.validation
     verdict = validate(frame, params, name=_DOMAIN, docs=folder / "data_docs")
+    summary = summarise(frame[verdict.accepted], verdict.rejects, verdict.released)
+    del frame
+    table = read_utterance_table(folder / "first.parquet")
     write_utterance_table(folder / "accepted.parquet", table.filter(verdict.accepted))
     write_rejects(folder / "quarantine.parquet", verdict.rejects)
-    summary = summarise(frame[verdict.accepted], verdict.rejects, verdict.released)
     assert 0 < summary["utterances"] == len(table) - summary["quarantined"] < len(table), summary
 
 

@@ -139,7 +139,7 @@ def _write_table(path: Path, table: ArrowTable) -> None:
     stream = io.BytesIO()
     # One chunk a column: how a table came to be must not show in its pages.
     pq.write_table(table.combine_chunks(), stream, compression="zstd")
-    write_bytes(path, stream.getvalue())
+    write_bytes(path, stream.getbuffer())
 
 
 def _read(path: Path, kind: type[_Row]) -> list[_Row]:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import Formatter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -185,9 +186,11 @@ def _synthetic(frame: pd.DataFrame) -> pd.Series[bool]:
 
 
 def _rejects(rule: Rule, rows: pd.DataFrame) -> list[Reject]:
+    named = {name for _, name, _, _ in Formatter().parse(rule.detail) if name}
+    columns = sorted({"id", "source", "audio", *named})
     return [
         Reject(row["id"], row["source"], row["audio"], rule.reason, rule.detail.format_map(row))
-        for row in rows.to_dict("records")
+        for row in rows[columns].to_dict("records")
     ]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 _SYMBOLS = ".%$¢€£"
@@ -18,6 +18,10 @@ _SYMBOLS = ".%$¢€£"
 _DIGIT = re.compile(r"\d")
 _WORD = re.compile(r"\w+")
 _PLAIN = re.compile(r"[a-z' ]+")
+_WORDS_ONLY = re.compile(r"[a-z ,?!;:\-]*\.?")
+"""Words and signs that part them: where none of the words is special, only spellings can change."""
+
+_SIGNS = str.maketrans(dict.fromkeys(".,?!;:-", " "))
 _FILLERS = re.compile(r"\\b\(([a-z|]+)\)\\b")
 _BRACKETS = re.compile(r"[<\[][^>\]]*[>\]]")
 _PARENTHESES = re.compile(r"\(([^)]+?)\)")
@@ -47,12 +51,17 @@ class QuickEnglish:
         self._numbers = rules.standardize_numbers
         self._number_words = frozenset(rules.standardize_numbers.words - {"and"})
         self._spellings = rules.standardize_spellings.mapping
+        self._special = self._rewritten | self._number_words
         self._symbols = frozenset(_SYMBOLS)
         self._clean = _Letters(lambda char: remove_symbols_and_diacritics(char, keep=_SYMBOLS))
 
     def __call__(self, text: str) -> str:
         """Normalise; like the package's, but with single spaces and none at the ends."""
         text = text.lower()
+        if self._can_skip and _WORDS_ONLY.fullmatch(text) and "half" not in text:
+            words = text.translate(_SIGNS).split()
+            if self._special.isdisjoint(words):
+                return self._spelled(words)
         if "[" in text or "<" in text:
             text = _BRACKETS.sub("", text)
         if "(" in text:
@@ -76,12 +85,15 @@ class QuickEnglish:
             or _DIGIT.search(text) is not None
         ):
             words = self._numbers(text).split()
-        spellings = self._spellings
-        text = " ".join([spellings.get(word, word) for word in words])
+        text = self._spelled(words)
         if not self._symbols.isdisjoint(text):
             text = _SYMBOL_BEFORE.sub(r" \1", text)
             text = " ".join(_PERCENT_AFTER.sub(r"\1 ", text).split())
         return text
+
+    def _spelled(self, words: Iterable[str]) -> str:
+        spellings = self._spellings
+        return " ".join([spellings.get(word, word) for word in words])
 
 
 class QuickBasic:

@@ -196,18 +196,19 @@ def _build(
         same_text=same_text(workspace),
         docs=folder / DOCS,
     )
-    table = read_utterance_table(source / TABLE)
-    write_utterance_table(folder / TABLE, table.filter(verdict.accepted))
     rejects = [*read_rejects(source / QUARANTINE), *verdict.rejects]
-    write_rejects(folder / QUARANTINE, rejects)
-    _write_heard(folder / AGREEMENT, heard)
-    summary = summarise(frame[verdict.accepted], rejects, verdict.released)
-    return {
-        **summary,
+    summary = {
+        **summarise(frame[verdict.accepted], rejects, verdict.released),
         "releases_on_file": len(releases),
         "heard": len(heard),
         "alphabet_not_checked": unknown_alphabets(frame["language"].unique().tolist()),
     }
+    del frame  # A million rows in it and in what is written at once would be too much.
+    table = read_utterance_table(source / TABLE)
+    write_utterance_table(folder / TABLE, table.filter(verdict.accepted))
+    write_rejects(folder / QUARANTINE, rejects)
+    _write_heard(folder / AGREEMENT, heard)
+    return summary
 
 
 def _hear(workspace: Workspace, people: pd.DataFrame) -> list[Heard]:

@@ -48,7 +48,7 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
     """The bytes twin of `write_text`."""
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
