@@ -333,7 +333,7 @@ def test_equal_corpora_give_equal_data_docs(
     pages = {path.name: path.read_text() for path in (tmp_path / "one").rglob("*.html")}
     assert "bracketed-text" in pages["calls-utterances.html"]
     shown = " ".join(regex.sub("<[^>]+>", " ", pages["calls-utterances.html"]).split())
-    assert "1 unexpected values found. 50% of 2 total rows. Unexpected Value Count id" in shown
+    assert "1 unexpected values found. 50% of 2 total rows. Unexpected Value Count Index" in shown
     assert "[beep] 1 a" in shown
     assert not any("great-expectations-web-assets" in page for page in pages.values())
     linked = regex.findall(r'href="(validations/[^"]+)"', pages[INDEX])
