@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.console import show_table
-from voiceforge.errors import UsageError
+from voiceforge.errors import UsageError, VoiceForgeError
 from voiceforge.params import DOMAIN_NAME, load_params
 from voiceforge.settings import PARAMS_FILE, load_settings
 
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
 def list_corpora() -> None:
     """Print a row for every corpus of params.yaml."""
-    from lifecycle.corpus_page import length
-    from lifecycle.corpus_view import is_built, view_corpus
+    from lifecycle.corpus_view import is_built
     from lifecycle.workspace import open_workspace
 
     settings = load_settings()
@@ -37,17 +36,25 @@ def list_corpora() -> None:
         if not is_built(workspace):
             table.add_row(name, kinds, "", "", "", "", "not built yet")
             continue
-        view = view_corpus(workspace)
-        table.add_row(
-            name,
-            kinds,
-            f"{len(view.utterances):,}",
-            length(sum(row.duration for row in view.utterances)),
-            f"{len({row.speaker for row in view.utterances}):,}",
-            f"{view.quarantined:,} ({view.quarantined_share:.1%})",
-            str(view.versions[0]["md5"]) if view.versions else "",
-        )
+        try:
+            table.add_row(name, kinds, *_row(workspace))
+        except VoiceForgeError as error:  # checked out in another version, damaged: one of many
+            table.add_row(name, kinds, "", "", "", "", str(error))
     show_table(table)
+
+
+def _row(workspace: Workspace) -> list[str]:
+    from lifecycle.corpus_page import length
+    from lifecycle.corpus_view import view_corpus
+
+    view = view_corpus(workspace)
+    return [
+        f"{len(view.utterances):,}",
+        length(sum(row.duration for row in view.utterances)),
+        f"{len({row.speaker for row in view.utterances}):,}",
+        f"{view.quarantined:,} ({view.quarantined_share:.1%})",
+        str(view.versions[0]["md5"]) if view.versions else "",
+    ]
 
 
 def show_corpus(name: str, *, as_json: bool) -> None:
@@ -102,6 +109,7 @@ def checkout(version: str) -> None:
 
 def _print(workspace: Workspace, view: CorpusView) -> None:
     from data.figures import speaker_figures
+    from data.forgotten import read_forgotten
     from data.split_summary import split_rows
     from lifecycle.corpus_page import length
 
@@ -136,10 +144,13 @@ def _print(workspace: Workspace, view: CorpusView) -> None:
         f"{view.released:,} released",
         highlight=False,
     )
+    forgotten = read_forgotten(workspace.settings.ledgers / view.name)
     for version in view.versions[:5]:
+        stone = forgotten.version(str(version["md5"]))
+        gone = f", of a speaker forgotten on {stone.at[:10]}: cannot be restored" if stone else ""
         console.print(
             f"Version:   {view.name}@{version['md5']} ({version['files']:,} files, "
-            f"{version['bytes'] / 1e6:.1f} MB)",
+            f"{version['bytes'] / 1e6:.1f} MB{gone})",
             highlight=False,
         )
 

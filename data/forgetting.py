@@ -93,7 +93,7 @@ def refuse_forgotten(ledgers: Path, name: str, md5: str) -> None:
         raise UsageError(
             f"Version {md5} of {name} cannot be restored: it held recordings of a speaker who was "
             f"forgotten on {stone.at[:10]}, and its tables were deleted with them. "
-            f"`voiceforge corpus list` shows later versions."
+            f"`voiceforge corpus show {name}` lists its versions."
         )
 
 

@@ -121,6 +121,12 @@ def test_a_corpus_from_its_source_to_its_end(place: Any, voices: Path, project: 
     assert "common-voice" in row and f"{grown['utterances']}" in row
     assert "not built yet" in ended.out
 
+    assert place("corpus", "checkout", f"{NAME}@{old}").code == 0
+    ended = place("corpus", "list")
+    assert ended.code == 0, ended.err
+    assert "is of another version of the corpus" in " ".join(ended.out.split())
+    assert place("corpus", "checkout", f"{NAME}@{grown['versions'][0]['md5']}").code == 0
+
     shutil.move(place.path / "data/corpora" / NAME, place.path / "aside")
     assert place("corpus", "list").out.count("not built yet") == 3
     shutil.move(place.path / "aside", place.path / "data/corpora" / NAME)
