@@ -92,13 +92,13 @@ def test_after_a_failure_another_recipe_trains(spec: TrainingSpec, tmp_path: Pat
 def test_a_gradient_that_explodes_is_reported(spec: TrainingSpec, tmp_path: Path) -> None:
     """Hundred times the loss has hundred times the gradient, and clipping hides it."""
     norms = []
+    compute = lora._LoraTrainer.compute_loss
     for factor in (1.0, 100.0):
+
+        def larger(*arguments: Any, factor: float = factor, **named: Any) -> Any:
+            return factor * compute(*arguments, **named)
+
         with pytest.MonkeyPatch.context() as patch:
-            compute = lora._LoraTrainer.compute_loss
-
-            def larger(*arguments: Any, factor: float = factor, **named: Any) -> Any:
-                return factor * compute(*arguments, **named)
-
             patch.setattr(lora._LoraTrainer, "compute_loss", larger)
             news: list[TrainingProgress] = []
             report = train(spec, tmp_path / f"{factor}", news.append)

@@ -148,7 +148,7 @@ def test_killed_at_every_point_of_a_save_it_continues_from_the_last_whole_checkp
             if kill:
                 kill(progress)
 
-        with pytest.raises(StageError, match="ended with signal SIG(KILL|XFSZ)"):
+        with pytest.raises(StageError, match=r"ended with signal SIG(KILL|XFSZ)"):
             run_training(parts, workspace, told)
         first.append(news[0].step)
 
