@@ -189,16 +189,20 @@ class _LoraTrainer(Trainer):  # type: ignore[misc]
         )
 
     def compute_loss(self, model: Any, inputs: Any, *arguments: Any, **named: Any) -> Any:
-        """The loss, weighed by this process's share of the step's tokens.
+        """The loss, weighed by this process's share of the step's tokens."""
+        loss = super().compute_loss(model, inputs, *arguments, **named)
+        return loss * self._weight(inputs["labels"])
+
+    def _weight(self, labels: torch.Tensor) -> float:
+        """1 for an equal share of the step's tokens, as one process always has.
 
         Gradients are averaged over processes: so weighed they are those of one process that had
         the whole batch, however the tokens are spread.
         """
-        loss = super().compute_loss(model, inputs, *arguments, **named)
         if self._ranks.size == 1:
-            return loss
-        tokens = float((inputs["labels"] != IGNORED).sum())
-        return loss * (tokens * self._ranks.size / self._ranks.total(tokens))
+            return 1.0
+        tokens = float((labels != IGNORED).sum())
+        return tokens * self._ranks.size / self._ranks.total(tokens)
 
     def training_step(self, *arguments: Any, **named: Any) -> torch.Tensor:
         loss: torch.Tensor = super().training_step(*arguments, **named)

@@ -65,8 +65,8 @@ class TrainingSpec:
             threads,
             normaliser,
             params,
-            device,
-            processes,
+            device=device,
+            processes=processes,
         )
 
     @property

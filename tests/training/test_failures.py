@@ -20,6 +20,12 @@ from voiceforge.errors import StageError
 from voiceforge.files import read_json
 
 
+def small(spec: TrainingSpec, **params: Any) -> TrainingSpec:
+    """Two clips a step and one dev clip: what a failure is said of matters little."""
+    few = {"batch_size": 2, "dev_utterances": 1}
+    return dataclasses.replace(spec, params=spec.params.model_copy(update=few | params))
+
+
 def spoil(monkeypatch: pytest.MonkeyPatch, step: int, what: str) -> None:
     """Make the loss, or its gradient alone, NaN in that step."""
     compute = lora._LoraTrainer.compute_loss
@@ -39,7 +45,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch, step: int, what: str) -> None:
 def test_a_loss_that_is_not_finite_names_step_rate_and_what_is_kept(
     spec: TrainingSpec, tiny_en: Path, tmp_path: Path
 ) -> None:
-    workspace = tmp_path / "w"
+    workspace, spec = tmp_path / "w", small(spec)
     expected = train(dataclasses.replace(spec, output=tmp_path / "x"), tmp_path / "v", print)
     with pytest.MonkeyPatch.context() as patch:
         spoil(patch, 5, "loss")
@@ -73,6 +79,7 @@ def test_a_gradient_that_is_not_finite_does_not_reach_the_checkpoint_of_its_step
     spec: TrainingSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spoil(monkeypatch, 4, "gradient")
+    spec = small(spec)
     with pytest.raises(StageError, match=r"the gradient norm of step 4 is nan.*checkpoint-2"):
         train(spec, tmp_path / "w", lambda _: None)
     names = [path.name for path in (tmp_path / "w" / "trainer").iterdir()]
@@ -83,9 +90,8 @@ def test_after_a_failure_another_recipe_trains(spec: TrainingSpec, tmp_path: Pat
     with pytest.MonkeyPatch.context() as patch:
         spoil(patch, 1, "loss")
         with pytest.raises(StageError, match="step 1 is nan"):
-            train(spec, tmp_path / "w", lambda _: None)
-    params = spec.params.model_copy(update={"learning_rate": 1e-4, "steps": 2})
-    report = train(dataclasses.replace(spec, params=params), tmp_path / "w", lambda _: None)
+            train(small(spec), tmp_path / "w", lambda _: None)
+    report = train(small(spec, learning_rate=1e-4, steps=2), tmp_path / "w", lambda _: None)
     assert report.steps == 2
 
 
@@ -101,7 +107,7 @@ def test_a_gradient_that_explodes_is_reported(spec: TrainingSpec, tmp_path: Path
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(lora._LoraTrainer, "compute_loss", larger)
             news: list[TrainingProgress] = []
-            report = train(spec, tmp_path / f"{factor}", news.append)
+            report = train(small(spec, steps=5), tmp_path / f"{factor}", news.append)
         norms.append(report.losses[0].gradient_norm)
         told = [progress.gradient_norm for progress in news if progress.loss is not None]
         assert told == [norms[-1]]

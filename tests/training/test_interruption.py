@@ -32,6 +32,7 @@ WEIGHTS = "adapter_model.safetensors"
 def short(spec: TrainingSpec, output: Path, **params: Any) -> TrainingSpec:
     """Ten steps with dropout; checkpoints and points of the loss curve fall on different steps."""
     few = {"steps": 10, "batch_size": 2, "checkpoint_every": 2, "evaluate_every": 4, "dropout": 0.1}
+    few |= {"dev_utterances": 2}
     changed = spec.params.model_copy(update=few | params)
     return dataclasses.replace(spec, params=changed, output=output)
 
