@@ -40,6 +40,8 @@ def make_adapter(workspace: Workspace) -> Artifact:
             utterances=utterances.path / splits.TABLE,
             output=folder,
             threads=settings.threads,
+            device=settings.device,
+            processes=settings.processes,
         )
         report = run_training(spec, checkpoints, lambda news: _report(workspace, news))
         summary = _summary(report)
@@ -84,6 +86,7 @@ def _report(workspace: Workspace, news: TrainingProgress) -> None:
     figures = {
         "loss": news.loss,
         "learning rate": news.learning_rate,
+        "gradient norm": news.gradient_norm,
         "seconds left": news.seconds_left,
         "audio seconds per second": news.audio_seconds_per_second,
         "dev word error rate": next((s.rate for s in news.dev if s.slice == "all"), None),

@@ -1,7 +1,8 @@
 """The workspace of a run: checkpoints to continue from, adapters to choose from, what was told.
 
-A checkpoint counts only when its history lies in it: that file is written last, and whole. The
-run's fingerprint guards the rest: another spec, corpus or base model starts from nothing.
+A checkpoint counts only when its history lies in it, which is written last and holds the sha256 of
+every other file: one that a kill, a full disk or a power cut left half is passed over. The run's
+fingerprint guards the rest: another spec, corpus or base model starts from nothing.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from training.recipe import LossPoint, Score, TrainingSpec
+from training.recipe import LossPoint, Score, TrainingReport, TrainingSpec, best_step, has_words
+from voiceforge.errors import StorageError
 from voiceforge.files import (
     new_folder,
     read_json,
+    remove_leftovers,
     sha256_file,
+    sha256_folder,
     sha256_json,
     storage_errors,
     write_json,
@@ -24,17 +28,57 @@ from voiceforge.files import (
 _FINGERPRINT = "fingerprint.json"
 _HISTORY = "history.json"
 _ADAPTERS = "adapters"
+_BEST = "best"
+_FAILURE = "failure.json"
 _PREFIX = "checkpoint-"
+
+REPORT = "training_report.json"
+
+_KEPT = 2
+"""Checkpoints that stay: one more than is needed, should the newest turn out to be damaged."""
 
 
 @dataclass
 class History:
-    """What a run has told so far, over all its attempts."""
+    """What a run has told so far, over all its attempts.
+
+    Attributes:
+        recent: losses of the steps since the last point of `losses`.
+        gradient_norm: the largest of those steps, before clipping.
+    """
 
     step: int = 0
     seconds: float = 0.0
     losses: list[LossPoint] = field(default_factory=list)
     dev: list[Score] = field(default_factory=list)
+    recent: list[float] = field(default_factory=list)
+    gradient_norm: float = 0.0
+
+    def step_done(self, loss: float, gradient_norm: float) -> None:
+        """Count one step; both figures are finite."""
+        self.recent.append(loss)
+        self.gradient_norm = max(self.gradient_norm, gradient_norm)
+
+    def add_point(self, step: int, learning_rate: float) -> LossPoint:
+        """A point of the loss curve over the steps since the last, whatever attempts made them."""
+        loss = sum(self.recent) / len(self.recent)
+        point = LossPoint(step, loss, learning_rate, self.gradient_norm)
+        self.losses.append(point)
+        self.recent, self.gradient_norm = [], 0.0
+        return point
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A run that went astray.
+
+    Attributes:
+        message: what was said about it.
+        machine: what computed it; the same computes the same again.
+    """
+
+    message: str
+    machine: dict[str, str]
 
 
 class Attempts:
@@ -51,27 +95,44 @@ class Attempts:
         mark = workspace / _FINGERPRINT
         with storage_errors(workspace):
             if not mark.is_file() or read_json(mark) != fingerprint:
-                for folder in (self.trainer, workspace / _ADAPTERS):
+                for folder in (self.trainer, workspace / _ADAPTERS, workspace / _BEST):
                     shutil.rmtree(folder, ignore_errors=True)
+                self.failure_file.unlink(missing_ok=True)
                 write_json(mark, fingerprint)
             self.trainer.mkdir(parents=True, exist_ok=True)
-        for path in self.trainer.iterdir():
-            if not (path / _HISTORY).is_file():
-                shutil.rmtree(path, ignore_errors=True)
+        self.remove_halves()
 
     @property
     def trainer(self) -> Path:
         """Output folder of transformers' trainer."""
         return self._folder / "trainer"
 
+    def remove_halves(self) -> None:
+        """Remove checkpoints and adapters that are not whole."""
+        for path in self.trainer.iterdir():
+            if not _is_whole(path):
+                shutil.rmtree(path, ignore_errors=True)
+        remove_leftovers(self._folder)
+
     def last_checkpoint(self) -> Path | None:
-        """The newest whole checkpoint."""
-        found = list(self.trainer.glob(f"{_PREFIX}*"))
-        return max(found, key=lambda path: int(path.name.removeprefix(_PREFIX)), default=None)
+        """The newest checkpoint; all that stand there are whole."""
+        return max(self._checkpoints(), key=_step, default=None)
 
     def finish_checkpoint(self, history: History) -> None:
-        """Declare the checkpoint that the trainer has just written whole."""
-        write_json(self.trainer / f"{_PREFIX}{history.step}" / _HISTORY, asdict(history))
+        """Declare the checkpoint that the trainer has just written whole, and remove older ones.
+
+        Raises:
+            StorageError: the disk did not take it.
+        """
+        folder = self.trainer / f"{_PREFIX}{history.step}"
+        with storage_errors(folder):
+            content = {**asdict(history), "files": sha256_folder(folder)}
+        write_json(folder / _HISTORY, content)
+        finished = sorted(self._checkpoints(), key=_step)
+        for old in finished[:-_KEPT]:
+            (old / _HISTORY).unlink()  # so that a kill meanwhile leaves none that looks whole
+            shutil.rmtree(old, ignore_errors=True)
+        self._remove_adapters([self.history(path) for path in finished[-_KEPT:]])
 
     def history(self, checkpoint: Path) -> History:
         """What the run had told when the checkpoint was made."""
@@ -81,6 +142,8 @@ class Attempts:
             seconds=fields["seconds"],
             losses=[LossPoint(**point) for point in fields["losses"]],
             dev=[Score(**score) for score in fields["dev"]],
+            recent=fields["recent"],
+            gradient_norm=fields["gradient_norm"],
         )
 
     def save_adapter(self, step: int, model: Any, base_name: str) -> None:
@@ -91,6 +154,26 @@ class Attempts:
             model.save_pretrained(folder, save_embedding_layers=False)
             (folder / "README.md").unlink(missing_ok=True)
 
+    def keep_best(self, report: TrainingReport) -> Path:
+        """Leave the best adapter with its report, as a finished training would have; its folder."""
+        with new_folder(self._folder / _BEST) as folder:
+            self.copy_adapter(report.best_step, folder)
+            write_json(folder / REPORT, report.as_dict())
+        return self._folder / _BEST
+
+    def fail(self, failure: Failure) -> None:
+        """Note that the run went astray."""
+        write_json(self.failure_file, asdict(failure))
+
+    def failure(self) -> Failure | None:
+        """How the run went astray before, if it did."""
+        path = self.failure_file
+        return Failure(**read_json(path)) if path.is_file() else None
+
+    @property
+    def failure_file(self) -> Path:
+        return self._folder / _FAILURE
+
     def copy_adapter(self, step: int, into: Path) -> None:
         """Copy the adapter of `step` into an existing folder."""
         with storage_errors(into):
@@ -98,6 +181,35 @@ class Attempts:
 
     def _adapter(self, step: int) -> Path:
         return self._folder / _ADAPTERS / str(step)
+
+    def _checkpoints(self) -> list[Path]:
+        return [path for path in self.trainer.glob(f"{_PREFIX}*") if (path / _HISTORY).is_file()]
+
+    def _remove_adapters(self, histories: list[History]) -> None:
+        """Remove those that no attempt could come to choose: not the best of any checkpoint."""
+        wanted = {best_step(history.dev) for history in histories if has_words(history.dev)}
+        newest = max(history.step for history in histories)
+        for path in (self._folder / _ADAPTERS).glob("[0-9]*"):
+            if int(path.name) <= newest and int(path.name) not in wanted:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix(_PREFIX))
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    """Whether the files are those that were declared."""
+    mark = checkpoint / _HISTORY
+    if not mark.is_file():
+        return False
+    try:
+        declared = read_json(mark)["files"]
+    except (StorageError, KeyError):
+        return False
+    files = sha256_folder(checkpoint)
+    del files[_HISTORY]
+    return bool(files == declared)
 
 
 def run_fingerprint(spec: TrainingSpec) -> str:

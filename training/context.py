@@ -49,10 +49,26 @@ class LengthMatchedWhisper(WhisperForConditionalGeneration):  # type: ignore[mis
         self.post_init()
 
 
-def load_model(folder: Path) -> LengthMatchedWhisper:
-    """The Whisper model of a Hugging Face folder in float32, ready for mels of any length."""
+def load_model(folder: Path, quantization: Any = None) -> LengthMatchedWhisper:
+    """The Whisper model of a Hugging Face folder in float32, ready for mels of any length.
+
+    Args:
+        quantization: from `training.adapters.quantization`; its linear layers are held so.
+
+    Raises:
+        UsageError: the folder holds no safetensors.
+    """
+    if not any(folder.glob("*.safetensors")):
+        raise UsageError(
+            f"The base model {folder} holds no .safetensors file, and pickled weights are not "
+            "read. Save it with `save_pretrained(..., safe_serialization=True)`."
+        )
     model = LengthMatchedWhisper.from_pretrained(
-        folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
+        folder,
+        local_files_only=True,
+        use_safetensors=True,
+        dtype=torch.float32,
+        quantization_config=quantization,
     )
     return model.eval()  # type: ignore[no-any-return]
 
@@ -117,8 +133,8 @@ def greedy(
     training = model.training
     model.eval()
     with torch.no_grad():
-        encoded = model.model.encoder(mels)
-        ids = torch.tensor([list(prompt)] * len(mels))
+        encoded = model.model.encoder(mels.to(model.device))
+        ids = torch.tensor([list(prompt)] * len(mels), device=model.device)
         # Whisper's own `generate` pads to 30 s and retries at higher temperatures; the plain one
         # decodes what it is given.
         out = GenerationMixin.generate(

@@ -43,13 +43,13 @@ def run_training(
     write_json(request, {"spec": spec.as_dict(), "workspace": str(workspace)})
     with storage_errors(log), log.open("w") as sink:
         process = subprocess.Popen(
-            [sys.executable, "-m", "training.worker", str(request)],
+            _command(spec.processes, request),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=sink,
             text=True,
             start_new_session=True,
-            env=_environment(spec.threads),
+            env=_environment(max(1, spec.threads // spec.processes)),
         )
         try:
             ending = _follow(process.stdout or [], on_progress)
@@ -63,17 +63,26 @@ def run_training(
     raise StageError(_crash(process.returncode, log))
 
 
+def _command(processes: int, request: Path) -> list[str]:
+    """One process, or as many as asked under torchrun, which ends all when one of them dies."""
+    worker = ["-m", "training.worker", str(request)]
+    if processes == 1:
+        return [sys.executable, *worker]
+    shared = ["--standalone", "--local-addr", "localhost", "--nproc-per-node", str(processes)]
+    return [sys.executable, "-m", "torch.distributed.run", *shared, *worker]
+
+
 def _follow(
     lines: Iterable[str], on_progress: Callable[[TrainingProgress], None]
 ) -> dict[str, Any]:
-    """Pass on progress until the output ends; returns the line that is no progress, if any."""
+    """Pass on progress until the output ends; returns the first line that is no progress."""
     ending: dict[str, Any] = {}
     for line in lines:
         news = json.loads(line)
         if "progress" in news:
             on_progress(TrainingProgress.from_dict(news["progress"]))
         else:
-            ending = news
+            ending = ending or news
     return ending
 
 
@@ -117,9 +126,11 @@ def _as_raised(fields: Mapping[str, str]) -> VoiceForgeError:
 def _crash(status: int, log: Path) -> str:
     """What is known about a process that ended without a word."""
     how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
-    hint = " (often: no memory left)" if status == -signal.SIGKILL else ""
-    lines = log.read_text(errors="replace").splitlines()[-_LAST_LINES:]
-    said = "\n".join(f"  {line}" for line in lines) or "  (nothing)"
+    text = log.read_text(errors="replace")
+    # Of several processes torchrun says in the log how the first of them ended.
+    killed = status == -signal.SIGKILL or signal.SIGKILL.name in text
+    hint = " (SIGKILL is often: no memory left)" if killed else ""
+    said = "\n".join(f"  {line}" for line in text.splitlines()[-_LAST_LINES:]) or "  (nothing)"
     return (
         f"The training process ended with {how}{hint} before its report. Run again: it continues "
         f"from its last checkpoint. Its log is {log}; the last lines:\n{said}"

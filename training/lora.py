@@ -13,19 +13,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel, get_peft_model
 from torch.utils.data import DataLoader, Dataset
 from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_callback import PrinterCallback
 
 from data.audio import Samples
-from training.attempts import Attempts, History
-from training.clips import Draw, batch_frames
-from training.machine import peak_memory, training_precision, versions
+from training.adapters import lora_config, quantization
+from training.attempts import REPORT, Attempts, History
+from training.clips import IGNORED, Draw, batch_frames
+from training.failures import NotFiniteError, note_failure, refuse_to_repeat
+from training.machine import Device, choose_device, peak_memory, versions
 from training.prepared import PreparedRun
-from training.recipe import LossPoint, TrainingProgress, TrainingReport, TrainingSpec, best_step
+from training.ranks import Ranks, deal
+from training.recipe import TrainingProgress, TrainingReport, TrainingSpec, best_step, has_words
 from training.scoring import score, transcribe
-from voiceforge.errors import StageError, UsageError
+from voiceforge.errors import StageError
 from voiceforge.files import new_folder, write_json
 
 OnProgress = Callable[[TrainingProgress], None]
@@ -44,68 +47,80 @@ def train(spec: TrainingSpec, workspace: Path, on_progress: OnProgress) -> Train
         on_progress: called every few steps and after every dev evaluation.
 
     Raises:
-        UsageError: nothing to train or evaluate on, an unknown target module, or a language that
-            the base model does not know.
-        StageError: the loss is not finite any more.
+        UsageError: nothing to train or evaluate on, an unknown target module, a rank larger than
+            its layer, a language that the base model does not know, a base without safetensors,
+            or a device that is not there.
+        StageError: the loss or its gradient is not finite any more, now or when the same run was
+            tried before on the same machine.
     """
-    torch.set_num_threads(spec.threads)
-    set_seed(spec.params.seed)
-    run = PreparedRun.of(spec)
-    model = get_peft_model(run.base, _lora(spec, run.base))
-    bf16, why = training_precision()
-    attempts = Attempts(workspace, spec)
-    checkpoint = attempts.last_checkpoint()
-    history = attempts.history(checkpoint) if checkpoint else History()
-    note = f"{len(run.clips)} clips, {len(run.dev)} dev clips, {why}"
-    note += f", continues after step {history.step}" if checkpoint else ""
-    steps = spec.params.steps
-    on_progress(TrainingProgress(history.step, steps, seconds=history.seconds, note=note))
-
-    trainer = _LoraTrainer(
-        run=run,
-        model=model,
-        args=_arguments(spec, attempts.trainer, bf16=bf16),
-        callbacks=[_News(run, model, history, attempts, on_progress)],
-    )
-    trainer.remove_callback(PrinterCallback)
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-
-    report = _report(run, model, history, precision="bfloat16" if bf16 else "float32")
-    with new_folder(spec.output) as folder:
-        attempts.copy_adapter(report.best_step, folder)
-        write_json(folder / "training_report.json", report.as_dict())
+    report = take_part(spec, workspace, on_progress)
+    if report is None:
+        raise StageError("This is not the first of several processes; call `take_part` in those.")
     return report
 
 
-def _lora(spec: TrainingSpec, base: Any) -> LoraConfig:
-    """The adapter's shape.
+def take_part(
+    spec: TrainingSpec, workspace: Path, on_progress: OnProgress
+) -> TrainingReport | None:
+    """`train`, alone or as one of the processes that torchrun has started; None but in the first.
 
-    Raises:
-        UsageError: a target is not the name of a linear module of the base model.
+    Only the first process calls `on_progress`, evaluates and writes.
     """
-    names = {
-        name.rpartition(".")[2]
-        for name, module in base.model.named_modules()
-        if isinstance(module, torch.nn.Linear)
-    }
-    unknown = [target for target in spec.params.targets if target not in names]
-    if unknown:
-        raise UsageError(
-            f"training.targets names {unknown[0]!r}, which is no linear module of the base model. "
-            f"It has: {', '.join(sorted(names))}."
-        )
-    return LoraConfig(
-        r=spec.params.rank,
-        lora_alpha=spec.params.alpha,
-        lora_dropout=spec.params.dropout,
-        target_modules=sorted(spec.params.targets),
-        bias="none",
+    device = choose_device(spec.device)
+    ranks = Ranks.join(device.kind)
+    torch.set_num_threads(max(1, spec.threads // ranks.on_machine))
+    set_seed(spec.params.seed)
+    run = PreparedRun.of(spec, quantization(spec.params, device))
+    model = get_peft_model(run.base, lora_config(spec.params, run.base))
+    batches = deal(run.plan, run.durations, ranks)
+    with ranks.first_alone():
+        attempts = Attempts(workspace, spec)
+    refuse_to_repeat(attempts, device)
+    checkpoint = attempts.last_checkpoint()
+    history = attempts.history(checkpoint) if checkpoint else History()
+    note = f"{len(run.clips)} clips, {len(run.dev)} dev clips, {device.why}"
+    note += f", {ranks.size} processes share each batch" if ranks.size > 1 else ""
+    note += f", continues after step {history.step}" if checkpoint else ""
+    steps = spec.params.steps
+    if ranks.is_first:
+        on_progress(TrainingProgress(history.step, steps, seconds=history.seconds, note=note))
+
+    trainer = _LoraTrainer(
+        run=run,
+        batches=batches,
+        ranks=ranks,
+        history=history,
+        model=model,
+        args=_arguments(spec, attempts.trainer, device),
+        callbacks=[_News(run, model, history, attempts, on_progress, ranks)],
     )
+    trainer.remove_callback(PrinterCallback)
+    if ranks.rank:
+        torch.manual_seed(spec.params.seed + ranks.rank)  # dropout of its own
+    try:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except NotFiniteError as error:
+        if ranks.is_first:
+            report = _report(run, model, history, device, ranks) if has_words(history.dev) else None
+            raise note_failure(error, spec, attempts, history, report, device) from error
+        raise
+    except BaseException:
+        if ranks.is_first:
+            attempts.remove_halves()  # what a full disk did not take must not keep it full
+        raise
+    ranks.leave()
+    if not ranks.is_first:
+        return None
+    report = _report(run, model, history, device, ranks)
+    with new_folder(spec.output) as folder:
+        attempts.copy_adapter(report.best_step, folder)
+        write_json(folder / REPORT, report.as_dict())
+    return report
 
 
-def _arguments(spec: TrainingSpec, folder: Path, *, bf16: bool) -> TrainingArguments:
+def _arguments(spec: TrainingSpec, folder: Path, device: Device) -> TrainingArguments:
     params = spec.params
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=params.steps,
         per_device_train_batch_size=params.batch_size,
@@ -114,13 +129,16 @@ def _arguments(spec: TrainingSpec, folder: Path, *, bf16: bool) -> TrainingArgum
         warmup_steps=round(params.warmup * params.steps),
         weight_decay=0.0,
         max_grad_norm=1.0,
-        bf16=bf16,
-        use_cpu=True,
+        bf16=device.precision == "bfloat16",
+        fp16=device.precision == "float16",
+        use_cpu=device.kind == "cpu",
+        activation_checkpointing=params.gradient_checkpointing,
+        activation_checkpointing_kwargs={"use_reentrant": False},
         seed=params.seed,
         eval_strategy="no",
         save_strategy="steps",
         save_steps=params.checkpoint_every,
-        save_total_limit=2,
+        save_total_limit=None,  # Attempts removes old ones, once the new one is whole
         logging_strategy="steps",
         logging_steps=_NEWS_EVERY,
         logging_nan_inf_filter=False,
@@ -128,7 +146,11 @@ def _arguments(spec: TrainingSpec, folder: Path, *, bf16: bool) -> TrainingArgum
         report_to="none",
         remove_unused_columns=False,
         dataloader_pin_memory=False,
+        ddp_find_unused_parameters=False,
     )
+    # A process trains on one device; several devices take several processes.
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments
 
 
 class _Clips(Dataset[tuple[Draw, Samples]]):
@@ -147,25 +169,67 @@ class _Clips(Dataset[tuple[Draw, Samples]]):
 class _LoraTrainer(Trainer):  # type: ignore[misc]
     """transformers' trainer on planned batches, which stops at a loss that is not finite."""
 
-    def __init__(self, *, run: PreparedRun, **arguments: Any) -> None:
+    def __init__(
+        self,
+        *,
+        run: PreparedRun,
+        batches: list[list[Draw]],
+        ranks: Ranks,
+        history: History,
+        **arguments: Any,
+    ) -> None:
         super().__init__(train_dataset=_Clips(run), **arguments)
-        self._run = run
+        self.model_accepts_loss_kwargs = False  # `compute_loss` weighs the processes itself
+        self._run, self._batches, self._ranks, self._history = run, batches, ranks, history
+        self._loss = 0.0
 
     def get_train_dataloader(self) -> DataLoader[tuple[Draw, Samples]]:
         return DataLoader(
-            _Clips(self._run), batch_sampler=self._run.plan, collate_fn=self._run.collate
+            _Clips(self._run), batch_sampler=self._batches, collate_fn=self._run.collate
         )
+
+    def compute_loss(self, model: Any, inputs: Any, *arguments: Any, **named: Any) -> Any:
+        """The loss, weighed by this process's share of the step's tokens."""
+        loss = super().compute_loss(model, inputs, *arguments, **named)
+        return loss * self._weight(inputs["labels"])
+
+    def _weight(self, labels: torch.Tensor) -> float:
+        """1 for an equal share of the step's tokens, as one process always has.
+
+        Gradients are averaged over processes: so weighed they are those of one process that had
+        the whole batch, however the tokens are spread.
+        """
+        if self._ranks.size == 1:
+            return 1.0
+        tokens = float((labels != IGNORED).sum())
+        return tokens * self._ranks.size / self._ranks.total(tokens)
 
     def training_step(self, *arguments: Any, **named: Any) -> torch.Tensor:
         loss: torch.Tensor = super().training_step(*arguments, **named)
-        if not math.isfinite(loss.item()):
-            rate = self._run.spec.params.learning_rate
-            raise StageError(
-                f"Training went astray: the loss of step {self.state.global_step + 1} is "
-                f"{loss.item()}. Lower training.learning_rate (now {rate:g}) in params.yaml and "
-                "run again; it starts from the first step then."
-            )
+        self._loss = self._ranks.total(loss.item()) / self._ranks.size
+        self._check("loss", self._loss)
         return loss
+
+    def _clip_grad_norm(self, model: Any) -> Any:
+        # A gradient that is not finite must not reach the weights: a checkpoint of this very step
+        # would keep them. In float16 it is expected, and the scaler skips the step.
+        norm = super()._clip_grad_norm(model)
+        if self.accelerator.scaler is None:
+            self._check("gradient norm", float(norm))
+        if math.isfinite(norm):
+            self._history.step_done(self._loss, float(norm))
+        return norm
+
+    def _check(self, name: str, value: float) -> None:
+        if not math.isfinite(value):
+            rate = self.optimizer.param_groups[0]["lr"]
+            raise NotFiniteError(name, value, self.state.global_step + 1, rate)
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """The adapter alone: transformers would add its arguments, pickled, and a README."""
+        if self.args.should_save and output_dir is not None:
+            self.model.save_pretrained(output_dir, save_embedding_layers=False)
+            (Path(output_dir) / "README.md").unlink(missing_ok=True)
 
 
 class _News(TrainerCallback):  # type: ignore[misc]
@@ -178,9 +242,10 @@ class _News(TrainerCallback):  # type: ignore[misc]
         history: History,
         attempts: Attempts,
         on_progress: OnProgress,
+        ranks: Ranks,
     ) -> None:
         self._run, self._model, self._history = run, model, history
-        self._attempts, self._on_progress = attempts, on_progress
+        self._attempts, self._on_progress, self._ranks = attempts, on_progress, ranks
         self._seconds_before, self._steps_before = history.seconds, history.step
         self._heard_before = self._heard(history.step)
         self._started = time.monotonic()
@@ -191,18 +256,25 @@ class _News(TrainerCallback):  # type: ignore[misc]
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._history.step = state.global_step
         params = self._run.spec.params
-        if state.global_step % params.evaluate_every == 0 or state.global_step == params.steps:
+        due = state.global_step % params.evaluate_every == 0 or state.global_step == params.steps
+        if due and self._ranks.is_first:
             self._evaluate()
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
-        if "loss" in logs:
-            point = LossPoint(state.global_step, logs["loss"], logs["learning_rate"])
-            self._history.losses.append(point)
-            self._tell(loss=point.loss, learning_rate=point.learning_rate)
+        if "loss" in logs and self._history.recent:
+            # The trainer's own mean knows the steps of this attempt only.
+            point = self._history.add_point(state.global_step, logs["learning_rate"])
+            self._tell(
+                loss=point.loss,
+                learning_rate=point.learning_rate,
+                gradient_norm=point.gradient_norm,
+            )
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._clock()
-        self._attempts.finish_checkpoint(self._history)
+        self._ranks.wait()  # for the random numbers of the others
+        if self._ranks.is_first:
+            self._attempts.finish_checkpoint(self._history)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._clock()
@@ -233,6 +305,8 @@ class _News(TrainerCallback):  # type: ignore[misc]
         return sum(draw.seconds(durations) for batch in self._run.plan[:steps] for draw in batch)
 
     def _tell(self, **news: Any) -> None:
+        if not self._ranks.is_first:
+            return
         step, steps = self._history.step, self._run.spec.params.steps
         seconds = self._clock()
         self._on_progress(
@@ -248,24 +322,29 @@ class _News(TrainerCallback):  # type: ignore[misc]
 
 
 def _report(
-    run: PreparedRun, model: PeftModel, history: History, *, precision: str
+    run: PreparedRun, model: PeftModel, history: History, device: Device, ranks: Ranks
 ) -> TrainingReport:
-    durations = run.durations
+    """The report of a run, or of what it came to."""
+    durations, done = run.durations, run.plan[: history.step]
     return TrainingReport(
-        steps=run.spec.params.steps,
+        steps=history.step,
         best_step=best_step(history.dev),
         losses=tuple(history.losses),
         dev=tuple(history.dev),
         seconds=history.seconds,
-        audio_seconds=sum(draw.seconds(durations) for batch in run.plan for draw in batch),
+        audio_seconds=sum(draw.seconds(durations) for batch in done for draw in batch),
         train_utterances=len(run.clips),
         train_seconds=sum(durations),
         left_out=run.left_out,
+        left_out_texts=len(run.long_texts),
+        left_out_ids=run.long_texts[:100],
         trained_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
-        minimum_mel_frames=min(batch_frames(batch, durations) for batch in run.plan),
+        minimum_mel_frames=min(batch_frames(batch, durations) for batch in done),
         trailing_silence=run.spec.params.trailing_silence,
         peak_memory_bytes=peak_memory(),
-        precision=precision,
+        precision=device.precision,
+        device=device.kind,
+        processes=ranks.size,
         threads=run.spec.threads,
         seed=run.spec.params.seed,
         language=run.spec.language,

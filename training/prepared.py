@@ -36,7 +36,13 @@ class Clip:
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """A training ready for its first step; `plan` is every batch of it."""
+    """A training ready for its first step.
+
+    Attributes:
+        left_out: clips of the train split that are not trained on.
+        plan: every batch.
+        long_texts: ids of those left out since the decoder has no room for their transcripts.
+    """
 
     spec: TrainingSpec
     base: Any
@@ -46,16 +52,20 @@ class PreparedRun:
     dev: list[Utterance]
     left_out: int
     plan: list[list[Draw]]
-
     augmenter: Augmenter | None
+    long_texts: tuple[str, ...]
 
     @classmethod
-    def of(cls, spec: TrainingSpec) -> PreparedRun:
+    def of(cls, spec: TrainingSpec, quantization: Any = None) -> PreparedRun:
         """Choose clips and plan batches.
 
+        Args:
+            spec: the run.
+            quantization: as that of `training.context.load_model`.
+
         Raises:
-            UsageError: nothing to train or evaluate on, a language that the base model does not
-                know, or babble to be mixed from a single clip.
+            UsageError: a base without safetensors, nothing to train or evaluate on, a language
+                that the base model does not know, or babble to be mixed from a single clip.
         """
         rows = read_utterances(spec.utterances)
         known = [row for row in rows if row.split == "train"]
@@ -67,27 +77,36 @@ class PreparedRun:
                     "Add recordings, or change the shares under splits in params.yaml."
                 )
         tokenizer = AutoTokenizer.from_pretrained(spec.base, local_files_only=True)
-        base = load_model(spec.base)
+        base = load_model(spec.base, quantization)
         prompt = prompt_tokens(base, tokenizer, spec.language)
         room = base.config.max_target_positions - len(prompt) - 1
         every = [Clip(row, _text_tokens(tokenizer, row.text)) for row in known]
-        longest = spec.params.maximum_seconds
-        clips = [
-            clip for clip in every if clip.row.duration <= longest and len(clip.tokens) <= room
-        ]
-        if not clips:
-            shortest = min(row.duration for row in known)
+        heard = [clip for clip in every if clip.row.duration <= spec.params.maximum_seconds]
+        if not heard:
             raise UsageError(
-                f"All {len(known)} train utterances are longer than training.maximum_seconds = "
-                f"{longest:g} (the shortest has {shortest:.1f} s) or have more than {room} tokens. "
-                "Raise maximum_seconds (at most 30) in params.yaml, or cut the recordings."
+                f"All {len(every)} train utterances are longer than training.maximum_seconds = "
+                f"{spec.params.maximum_seconds:g} (the shortest has "
+                f"{min(row.duration for row in known):.1f} s). Raise it (at most 30) in "
+                "params.yaml, or cut the recordings."
+            )
+        clips = [clip for clip in heard if len(clip.tokens) <= room]
+        long_texts = tuple(clip.row.id for clip in heard if len(clip.tokens) > room)
+        if not clips:
+            fewest = min(heard, key=lambda clip: len(clip.tokens))
+            raise UsageError(
+                f"The transcripts of all {len(heard)} train utterances have more than {room} "
+                f"tokens: the decoder of the base model has {base.config.max_target_positions} "
+                f"positions. The shortest, of {fewest.row.id}, has {len(fewest.tokens)}. Cut the "
+                "recordings and their texts, at sentences for instance."
             )
         human = [not clip.row.is_synthetic for clip in clips]
         plan = plan_batches([clip.row.duration for clip in clips], human, spec.params)
         chosen = choose_clips(dev, spec.params.dev_utterances, spec.params.seed)
         left_out = len(every) - len(clips)
         augmenter = _augmenter(spec, clips)
-        return cls(spec, base, tokenizer, prompt, clips, chosen, left_out, plan, augmenter)
+        return cls(
+            spec, base, tokenizer, prompt, clips, chosen, left_out, plan, augmenter, long_texts
+        )
 
     @property
     def durations(self) -> list[float]:

@@ -26,6 +26,8 @@ class TrainingSpec:
         threads: CPU threads.
         normaliser: name of the text normaliser (evaluation.text) of the dev word error rate.
         params: hyperparameters, the `training` block of params.yaml.
+        device: "cpu", "cuda" or "auto"; what trains.
+        processes: that share each batch on this machine; its threads are shared among them.
     """
 
     language: str
@@ -36,6 +38,8 @@ class TrainingSpec:
     threads: int
     normaliser: str
     params: TrainingParams
+    device: str = "auto"
+    processes: int = 1
 
     @classmethod
     def from_params(
@@ -49,8 +53,21 @@ class TrainingSpec:
         utterances: Path,
         output: Path,
         threads: int,
+        device: str = "auto",
+        processes: int = 1,
     ) -> TrainingSpec:
-        return cls(language, base, corpus, utterances, output, threads, normaliser, params)
+        return cls(
+            language,
+            base,
+            corpus,
+            utterances,
+            output,
+            threads,
+            normaliser,
+            params,
+            device=device,
+            processes=processes,
+        )
 
     @property
     def dev_silence(self) -> float:
@@ -86,11 +103,16 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class LossPoint:
-    """Mean training loss (nats per token) over the steps since the last point."""
+    """Mean training loss (nats per token) over the steps since the last point.
+
+    `gradient_norm` is the largest of those steps before clipping (to 1): one that grows a
+    hundredfold foretells a training that goes astray. None in reports that do not know it.
+    """
 
     step: int
     loss: float
     learning_rate: float
+    gradient_norm: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +122,7 @@ class TrainingProgress:
     Attributes:
         step: optimizer steps done, of `steps`.
         loss: mean training loss since the last news, nats per token; None before the first.
+        gradient_norm: largest since the last news, before clipping.
         dev: dev scores, when this news is about an evaluation; the slice "all" comes first.
         seconds: wall seconds trained so far, earlier attempts included.
         seconds_left: estimate; None before it can be made.
@@ -116,6 +139,7 @@ class TrainingProgress:
     seconds_left: float | None = None
     audio_seconds_per_second: float | None = None
     note: str = ""
+    gradient_norm: float | None = None
 
     @property
     def message(self) -> str:
@@ -132,6 +156,7 @@ class TrainingProgress:
         figures = {
             "loss": self.loss,
             "learning_rate": self.learning_rate,
+            "gradient_norm": self.gradient_norm,
             "dev_word_error_rate": self.dev[0].rate if self.dev else None,
             "seconds": self.seconds,
             "seconds_left": self.seconds_left,
@@ -161,7 +186,10 @@ class TrainingReport:
         minimum_mel_frames: shortest mel, in 10 ms frames, that the model was trained on.
         trailing_silence: least and most seconds of silence after a clip in training.
         peak_memory_bytes: highest resident set of the training process.
-        precision: "bfloat16" (autocast) or "float32".
+        precision: "bfloat16" or "float16" (autocast), or "float32".
+        device: "cpu" or "cuda", and the number of `processes` that shared each batch.
+        left_out_texts: how many of those left out have a transcript that the decoder has no room
+            for; `left_out_ids` names them, at most 100.
     """
 
     steps: int
@@ -183,6 +211,11 @@ class TrainingReport:
     language: str
     hyperparameters: dict[str, Any]
     versions: dict[str, str]
+    # Reports of older versions do without the rest.
+    device: str = "cpu"
+    processes: int = 1
+    left_out_texts: int = 0
+    left_out_ids: tuple[str, ...] = ()
 
     def dev_scores(self, step: int | None = None) -> tuple[Score, ...]:
         """Dev scores of one step, of the kept one by default."""
@@ -205,15 +238,22 @@ class TrainingReport:
                 if score.words
             ],
             "dev_curve": [{"step": score.step, "word_error_rate": score.rate} for score in overall],
-            "loss_curve": [{"step": point.step, "loss": point.loss} for point in self.losses],
+            "loss_curve": [
+                {"step": point.step, "loss": point.loss, "gradient_norm": point.gradient_norm}
+                for point in self.losses
+            ],
             "seconds": self.seconds,
             "audio_seconds": self.audio_seconds,
             "train_utterances": self.train_utterances,
             "train_seconds": self.train_seconds,
             "left_out": self.left_out,
+            "left_out_texts": self.left_out_texts,
+            "left_out_ids": list(self.left_out_ids),
             "trained_parameters": self.trained_parameters,
             "peak_memory_bytes": self.peak_memory_bytes,
             "precision": self.precision,
+            "device": self.device,
+            "processes": self.processes,
             "seed": self.seed,
             "versions": self.versions,
         }
@@ -229,8 +269,14 @@ class TrainingReport:
                 "losses": tuple(LossPoint(**point) for point in fields["losses"]),
                 "dev": tuple(Score(**score) for score in fields["dev"]),
                 "trailing_silence": tuple(fields["trailing_silence"]),
+                "left_out_ids": tuple(fields.get("left_out_ids", ())),
             }
         )
+
+
+def has_words(scores: Sequence[Score]) -> bool:
+    """Whether `best_step` can tell."""
+    return any(score.slice == "all" and score.words for score in scores)
 
 
 def best_step(scores: Sequence[Score]) -> int:

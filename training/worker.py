@@ -1,8 +1,9 @@
-"""The training process: `python -m training.worker SPEC.json`.
+"""The training process: `python -m training.worker SPEC.json`, or several through torchrun.
 
 SPEC.json holds {"spec": ..., "workspace": ...}. Standard output carries one JSON object a line:
 {"progress": ...} while it trains, then {"report": ...} or {"error": {"kind", "message"}}, for an
-AudioError with its "reason". Whatever a library prints goes to standard error.
+AudioError with its "reason". Whatever a library prints goes to standard error. Of several processes
+only the first tells progress and the report; an error is told by whoever had it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 from training.recipe import TrainingProgress, TrainingSpec
 from voiceforge.errors import AudioError, StorageError, VoiceForgeError
 from voiceforge.files import as_storage_error, read_json
+from voiceforge.processes import end_with_parent
 
 _HALF_WRITTEN = ("inline_container.cc", "PytorchStreamWriter failed", "iostream error")
 """What `torch.save` says of a file that the disk did not take; it does not pass on why."""
@@ -25,6 +27,7 @@ def main(arguments: list[str]) -> int:
     """Train what the spec file asks for; the exit status is 0 when the report was written."""
     fields = read_json(Path(arguments[0]))
     workspace = Path(fields["workspace"])
+    end_with_parent()
     lines = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
 
@@ -37,10 +40,10 @@ def main(arguments: list[str]) -> int:
     try:
         from transformers.utils import logging
 
-        from training.lora import train
+        from training.lora import take_part
 
         logging.set_verbosity_error()
-        report = train(TrainingSpec.from_dict(fields["spec"]), workspace, on_progress)
+        report = take_part(TrainingSpec.from_dict(fields["spec"]), workspace, on_progress)
     except Exception as error:
         known = error if isinstance(error, VoiceForgeError) else _storage_error(error, workspace)
         if known is None:
@@ -48,7 +51,8 @@ def main(arguments: list[str]) -> int:
         reason = {"reason": known.reason} if isinstance(known, AudioError) else {}
         say("error", {"kind": type(known).__name__, "message": str(known), **reason})
         return known.exit_code
-    say("report", report.as_dict())
+    if report is not None:
+        say("report", report.as_dict())
     return 0
 
 

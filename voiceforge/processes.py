@@ -19,6 +19,9 @@ _Handler = Callable[[int, Any], Any] | int | None
 _SET_CHILD_SUBREAPER = 36
 """PR_SET_CHILD_SUBREAPER of Linux's prctl."""
 
+_SET_PARENT_DEATH_SIGNAL = 1
+"""PR_SET_PDEATHSIG of Linux's prctl."""
+
 _LOOK_SECONDS = 0.1
 """How long a signal may wait for somebody to look."""
 
@@ -50,6 +53,12 @@ def adopt_orphans() -> None:
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_with_parent() -> None:
+    """Be killed as soon as the thread that started this process ends, on Linux."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
 
 
 def end_children(timeout: float = 15.0) -> None:

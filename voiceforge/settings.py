@@ -27,6 +27,8 @@ class Settings:
         threads: CPU threads for training and inference.
         offline: never open a network connection; only the local cache is a source.
         source_timeout: seconds after which a source that does not answer counts as unreachable.
+        device: what trains: "cpu", "cuda", or "auto" for CUDA where there is some.
+        processes: that train together, each on its own device or its share of the threads.
         given_remote: where corpus versions are pushed, as `VOICEFORGE_REMOTE` says; empty: `remote`
             is a folder below `home`.
     """
@@ -37,6 +39,8 @@ class Settings:
     offline: bool
     source_timeout: float
     given_remote: str = ""
+    device: str = "auto"
+    processes: int = 1
 
     @property
     def cache(self) -> Path:
@@ -93,6 +97,10 @@ _KNOWN = {
     "VOICEFORGE_PROJECT": "folder with params.yaml (default: the nearest from here upwards)",
     "VOICEFORGE_HOME": "folder for run-time state (default: var in the project)",
     "VOICEFORGE_THREADS": "CPU threads, a whole number from 1 (default: this process's CPUs)",
+    "VOICEFORGE_DEVICE": "what trains: cpu, cuda, or auto for CUDA where there is some (default: "
+    "auto)",
+    "VOICEFORGE_PROCESSES": "processes that share each training batch, a whole number from 1; with "
+    "CUDA one a device (default: 1)",
     "VOICEFORGE_OFFLINE": "1 to open no network connection, 0 otherwise (default: 0)",
     "VOICEFORGE_SOURCE_TIMEOUT": "seconds to wait for a silent source, above 0 (default: 10)",
     "VOICEFORGE_REMOTE": "folder or s3://BUCKET/PREFIX that corpus versions are pushed to, unless "
@@ -124,6 +132,8 @@ def load_settings(environ: Mapping[str, str] | None = None, start: Path | None =
         offline=_flag(environ, "VOICEFORGE_OFFLINE"),
         source_timeout=_number(environ, "VOICEFORGE_SOURCE_TIMEOUT", 10.0, 0.001),
         given_remote=_remote(environ, project),
+        device=_choice(environ, "VOICEFORGE_DEVICE", ("auto", "cpu", "cuda")),
+        processes=int(_number(environ, "VOICEFORGE_PROCESSES", 1, 1, whole=True)),
     )
 
 
@@ -171,6 +181,14 @@ def _number(
     if not value >= low:
         raise UsageError(f"{key} is {text!r}. It must be: {_KNOWN[key]}.")
     return value
+
+
+def _choice(environ: Mapping[str, str], key: str, allowed: tuple[str, ...]) -> str:
+    """One of those allowed, the first by default."""
+    text = environ.get(key) or allowed[0]
+    if text not in allowed:
+        raise UsageError(f"{key} is {text!r}. It must be: {_KNOWN[key]}.")
+    return text
 
 
 def _flag(environ: Mapping[str, str], key: str) -> bool:

@@ -129,8 +129,8 @@ def test_a_limit_on_files_is_said_without_a_traceback(spec: TrainingSpec, tmp_pa
 
 def test_a_crash_tells_the_last_lines_of_the_log(spec: TrainingSpec, tmp_path: Path) -> None:
     folder = tmp_path / "base"
-    folder.mkdir()
-    (folder / "config.json").write_text('{"model_type": "whisper"}')
+    shutil.copytree(spec.base, folder)
+    (folder / "config.json").write_text('{"model_type": "whisper", "d_model": "wide"}')
     broken = dataclasses.replace(spec, base=folder)
     with pytest.raises(StageError, match=r"exit status 1.*the last lines:[\s\S]*Error"):
         run_training(broken, tmp_path / "w", lambda _: None)

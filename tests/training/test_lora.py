@@ -106,7 +106,7 @@ def test_the_step_with_fewest_dev_errors_is_kept() -> None:
         (lambda row: dataclasses.replace(row, split="test"), "none in its train split"),
         (lambda row: dataclasses.replace(row, split="train"), "none in its dev split"),
         (lambda row: dataclasses.replace(row, duration=20.0), "maximum_seconds = 15"),
-        (lambda row: dataclasses.replace(row, text="word " * 500), "more than 445 tokens"),
+        (lambda row: dataclasses.replace(row, text="word " * 500), "more than 445 tokens.*has 501"),
     ],
 )
 def test_nothing_to_learn_from_is_refused(
@@ -121,6 +121,54 @@ def test_nothing_to_learn_from_is_refused(
 def test_an_unknown_target_is_refused(spec: TrainingSpec, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"'q_projection'.*fc1, fc2, k_proj"):
         train(changed(spec, targets=("q_projection",)), tmp_path / "workspace", lambda _: None)
+
+
+def test_a_rank_larger_than_its_layer_is_refused(spec: TrainingSpec, tmp_path: Path) -> None:
+    with pytest.raises(
+        UsageError, match=r"rank is 385, and the layer 'fc1' .*384 x 1536.*1 to 384"
+    ):
+        train(changed(spec, rank=385), tmp_path / "workspace", lambda _: None)
+
+
+def test_a_base_without_safetensors_is_refused(spec: TrainingSpec, tmp_path: Path) -> None:
+    """With pickled weights, which transformers would load."""
+    base = tmp_path / "pickled"
+    shutil.copytree(spec.base, base)
+    torch.save(load_file(base / "model.safetensors"), base / "pytorch_model.bin")
+    (base / "model.safetensors").unlink()
+    with pytest.raises(UsageError, match=r"pickled holds no \.safetensors file"):
+        train(dataclasses.replace(spec, base=base), tmp_path / "workspace", lambda _: None)
+
+
+def test_a_quantized_base_that_cannot_be_had_is_refused_with_the_reason(
+    spec: TrainingSpec, tmp_path: Path
+) -> None:
+    spec = dataclasses.replace(changed(spec, quantized_base=True), device="cpu")
+    with pytest.raises(UsageError, match=r"quantized_base is true.*no CUDA device, or VOICEFORGE_"):
+        train(spec, tmp_path / "workspace", lambda _: None)
+
+
+def test_a_transcript_that_the_decoder_has_no_room_for_is_left_out_and_named(
+    spec: TrainingSpec, tmp_path: Path
+) -> None:
+    wordy = next(row.id for row in read_utterances(spec.utterances) if row.split == "train")
+    spec = with_rows(
+        spec,
+        tmp_path / "rows",
+        lambda row: dataclasses.replace(row, text="word " * 500) if row.id == wordy else row,
+    )
+    report = train(changed(spec, steps=2), tmp_path / "workspace", lambda _: None)
+    assert (report.left_out, report.left_out_texts, report.left_out_ids) == (1, 1, (wordy,))
+    assert report.summary()["left_out_ids"] == [wordy]
+    assert TrainingReport.from_dict(json.loads(json.dumps(report.as_dict()))) == report
+
+
+def test_recomputed_activations_give_the_same_losses(spec: TrainingSpec, tmp_path: Path) -> None:
+    kept = train(changed(spec, steps=5), tmp_path / "kept", lambda _: None)
+    again = changed(spec, steps=5, gradient_checkpointing=True)
+    made_again = train(again, tmp_path / "again", lambda _: None)
+    assert made_again.losses[0].loss == pytest.approx(kept.losses[0].loss, rel=1e-5)
+    assert again.params.outcome() == changed(spec, steps=5).params.outcome()
 
 
 def test_a_language_that_the_base_does_not_know_is_refused(

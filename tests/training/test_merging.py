@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -23,17 +24,31 @@ from voiceforge.errors import StageError
 from voiceforge.files import read_json
 
 
-@pytest.fixture()
-def adapter(spec: TrainingSpec, tmp_path: Path) -> Path:
+def trained(spec: TrainingSpec, tmp_path: Path, **kind: Any) -> Path:
     """A few steps at a high rate, so that the adapter says something of its own."""
-    params = spec.params.model_copy(update={"steps": 4, "learning_rate": 3e-3, "warmup": 0.0})
+    high = {"steps": 4, "learning_rate": 3e-3, "warmup": 0.0}
+    params = spec.params.model_copy(update=high | kind)
     train(dataclasses.replace(spec, params=params), tmp_path / "workspace", lambda _: None)
     return spec.output
 
 
+@pytest.fixture()
+def adapter(spec: TrainingSpec, tmp_path: Path) -> Path:
+    return trained(spec, tmp_path)
+
+
+KINDS: list[dict[str, Any]] = [
+    {},
+    {"rslora": True, "targets": ("all-linear",)},
+    {"dora": True, "dropout": 0.1},
+]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=["lora", "rslora", "dora"])
 def test_merged_logits_are_the_adapters(
-    adapter: Path, tiny_en: Path, prompts_corpus: Path, tmp_path: Path
+    spec: TrainingSpec, kind: dict[str, Any], tiny_en: Path, prompts_corpus: Path, tmp_path: Path
 ) -> None:
+    adapter = trained(spec, tmp_path, **kind)
     merged = tmp_path / "merged"
     digest = merge(tiny_en, adapter, merged)
 

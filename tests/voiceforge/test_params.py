@@ -56,6 +56,24 @@ def test_a_list_replaces_and_a_null_keeps_the_default(shipped: dict[str, Any]) -
     assert parse_params(text, Path("p"))["telephony-en"].training.targets == default
 
 
+def test_all_linear_layers_need_no_list(shipped: dict[str, Any]) -> None:
+    text = changed(shipped, "training.targets", "all-linear")
+    assert parse_params(text, Path("p"))["telephony-en"].training.targets == ("all-linear",)
+
+
+def test_what_is_off_leaves_an_adapters_key_as_it_was(shipped: dict[str, Any]) -> None:
+    def outcome(**training: Any) -> dict[str, Any]:
+        content = copy.deepcopy(shipped)
+        content["defaults"]["training"] |= training
+        text = yaml.safe_dump(content)
+        return parse_params(text, Path("p"))["telephony-en"].training.outcome()
+
+    plain = outcome()
+    assert not {"rslora", "dora", "quantized_base", "gradient_checkpointing"} & set(plain)
+    assert outcome(gradient_checkpointing=True) == plain
+    assert outcome(rslora=True) == plain | {"rslora": True}
+
+
 BAD: list[tuple[str, Any, str]] = [
     ("base_model", 3, "base_model is 3: "),
     ("language", "English", "language is 'English': "),
@@ -114,6 +132,15 @@ BAD: list[tuple[str, Any, str]] = [
     ("schedule", "0 3 * *", "schedule is '0 3 * *': it has 4 fields, and must have five"),
     ("schedule", "0 25 * * 1", "schedule is '0 25 * * 1': '25' is no hour (0 to 23"),
     ("schedule", 5, "schedule is 5: "),
+]
+
+BAD += [
+    ("training.targets", "q_proj", "training.targets is 'q_proj': "),
+    ("training.targets", [], "training.targets is []: "),
+    ("training.rslora", 3, "training.rslora is 3: input should be a valid boolean"),
+    ("training.dora", "deep", "training.dora is 'deep': input should be a valid boolean"),
+    ("training.quantized_base", 4, "training.quantized_base is 4: "),
+    ("training.gradient_checkpointing", "some", "training.gradient_checkpointing is 'some': "),
 ]
 
 _HUB = {"kind": "huggingface", "language": "en", "dataset": "me/talk", "revision": "a" * 40}

@@ -37,15 +37,27 @@ def test_variables_say_otherwise(here: Path, tmp_path_factory: pytest.TempPathFa
         "VOICEFORGE_THREADS": "3",
         "VOICEFORGE_OFFLINE": "1",
         "VOICEFORGE_SOURCE_TIMEOUT": "0.5",
+        "VOICEFORGE_DEVICE": "cpu",
+        "VOICEFORGE_PROCESSES": "2",
         "OTHER": "x",
     }
     settings = load_settings(environ, elsewhere)
     assert (settings.project, settings.home) == (here, elsewhere.resolve())
     assert (settings.threads, settings.offline, settings.source_timeout) == (3, True, 0.5)
+    assert (settings.device, settings.processes) == ("cpu", 2)
 
 
 def test_an_empty_variable_is_the_default(here: Path) -> None:
-    names = ("PROJECT", "HOME", "THREADS", "OFFLINE", "SOURCE_TIMEOUT", "REMOTE")
+    names = (
+        "PROJECT",
+        "HOME",
+        "THREADS",
+        "OFFLINE",
+        "SOURCE_TIMEOUT",
+        "REMOTE",
+        "DEVICE",
+        "PROCESSES",
+    )
     environ = {f"VOICEFORGE_{name}": "" for name in names}
     assert load_settings(environ, here) == load_settings({}, here)
 
@@ -78,6 +90,10 @@ def test_an_unknown_variable_is_refused(here: Path) -> None:
         ("SOURCE_TIMEOUT", "0"),
         ("SOURCE_TIMEOUT", "nan"),
         ("SOURCE_TIMEOUT", "-1"),
+        ("DEVICE", "gpu"),
+        ("DEVICE", "cuda:1"),
+        ("PROCESSES", "0"),
+        ("PROCESSES", "all"),
         ("REMOTE", "gs://bucket/x"),
         ("REMOTE", "s3://"),
         ("REMOTE", "s3://Not_A_Bucket/x"),

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from voiceforge.params.augmentation import AugmentationParams
 from voiceforge.params.base import Between, Positive, Share, Strict
+
+_SWITCHES = ("rslora", "dora", "quantized_base")
+
+ALL_LINEAR = "all-linear"
+"""In place of names of targets: every linear layer but the output projection."""
+
+
+def _names(value: object) -> object:
+    """`targets: all-linear` without the brackets of a list."""
+    return (value,) if value == ALL_LINEAR else value
 
 
 class TrainingParams(Strict):
@@ -22,8 +32,26 @@ class TrainingParams(Strict):
     rank: Positive = Field(description="Rank of the LoRA matrices.")
     alpha: Positive = Field(description="LoRA scaling: the update counts alpha / rank times.")
     dropout: float = Field(ge=0.0, lt=1.0, description="Dropout on the input of the LoRA matrices.")
-    targets: tuple[str, ...] = Field(
-        min_length=1, description="Names of the linear layers that get LoRA matrices."
+    targets: Annotated[tuple[str, ...], BeforeValidator(_names)] = Field(
+        min_length=1,
+        description="Names of the linear layers that get LoRA matrices, or `all-linear` for all of "
+        "them but the output projection.",
+    )
+    rslora: bool = Field(
+        description="Rank-stabilised LoRA: the update counts alpha / sqrt(rank) times, so that a "
+        "high rank does not learn slower."
+    )
+    dora: bool = Field(
+        description="Weight-decomposed LoRA: the size of every weight column is learnt apart from "
+        "its direction; slower and a little larger."
+    )
+    quantized_base: bool = Field(
+        description="QLoRA: the frozen base is held in 4 bits (NF4) while the adapter learns. "
+        "Needs a CUDA device and bitsandbytes."
+    )
+    gradient_checkpointing: bool = Field(
+        description="Compute activations again in the backward pass instead of keeping them: less "
+        "memory, about a third slower."
     )
     trailing_silence: Annotated[
         tuple[float, float], AfterValidator(Between(0.0, 10.0, "seconds"))
@@ -55,8 +83,15 @@ class TrainingParams(Strict):
     augmentation: AugmentationParams
 
     def outcome(self) -> dict[str, Any]:
-        """What a training's outcome depends on, JSON values: all but effects that are off."""
+        """What a training's outcome depends on, JSON values: all but what is off.
+
+        Adapters keep their key when a new switch appears that they were trained without.
+        """
         fields = self.model_dump(mode="json")
+        for switch in _SWITCHES:
+            if not fields[switch]:
+                del fields[switch]
+        del fields["gradient_checkpointing"]  # the same numbers, in less memory
         effects = self.augmentation.effects
         used = {name: fields["augmentation"][name] for name in effects if effects[name].probability}
         return {**fields, "augmentation": used} if used else _without(fields, "augmentation")

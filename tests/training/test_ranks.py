@@ -1,0 +1,101 @@
+"""Several processes compute what one would, and none outlives the others."""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+
+from training.clips import Draw, batch_frames
+from training.launch import run_training
+from training.lora import train
+from training.ranks import Ranks, deal
+from training.recipe import TrainingProgress, TrainingReport, TrainingSpec
+from voiceforge.errors import StageError, UsageError
+
+draws = st.tuples(st.integers(0, 3), st.floats(0.0, 2.0)).map(lambda drawn: Draw(*drawn, 0))
+
+
+@given(st.lists(st.lists(draws, min_size=3, max_size=9), min_size=1, max_size=5), st.integers(1, 3))
+def test_every_draw_is_dealt_once_and_as_wide_as_its_batch(
+    plan: list[list[Draw]], size: int
+) -> None:
+    durations = [1.0, 2.0, 4.0, 8.0]
+    hands = [deal(plan, durations, Ranks(rank, size, size)) for rank in range(size)]
+    for number, batch in enumerate(plan):
+        dealt = [draw for hand in hands for draw in hand[number]]
+        assert sorted(draw._replace(least_frames=0) for draw in dealt) == sorted(batch)
+        widths = {batch_frames(hand[number], durations) for hand in hands}
+        assert widths == {batch_frames(batch, durations)}
+
+
+def test_more_processes_than_clips_in_a_batch_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"batch_size is 1, and 2 processes.*VOICEFORGE_PROCESSES"):
+        deal([[Draw(0, 0.0, 0)]], [1.0], Ranks(0, 2, 2))
+
+
+def several(spec: TrainingSpec, **params: object) -> TrainingSpec:
+    changed = spec.params.model_copy(update={"steps": 5, "batch_size": 3} | params)
+    return dataclasses.replace(spec, params=changed, processes=2, threads=2)
+
+
+def check_like(got: TrainingReport, spec: TrainingSpec, tmp_path: Path) -> None:
+    """The same curve, dev scores and weights as one process that has the whole batches."""
+    alone = dataclasses.replace(spec, output=tmp_path / "alone", threads=1)
+    expected = train(alone, tmp_path / "alone-w", lambda _: None)
+    assert [point.step for point in got.losses] == [point.step for point in expected.losses]
+    for one, other in zip(got.losses, expected.losses, strict=True):
+        assert one.loss == pytest.approx(other.loss, rel=1e-4)
+        assert one.gradient_norm == pytest.approx(other.gradient_norm, rel=1e-3)
+    assert got.dev == expected.dev
+    assert (got.processes, expected.processes) == (2, 1)
+    name = "adapter_model.safetensors"
+    theirs = load_file(alone.output / name)
+    for tensor, weights in load_file(spec.output / name).items():
+        assert (weights - theirs[tensor]).norm() <= 0.02 * theirs[tensor].norm() + 1e-6
+
+
+def test_two_processes_have_the_losses_and_weights_of_one(
+    spec: TrainingSpec, tmp_path: Path
+) -> None:
+    """Three clips a step: one has two of them and most of the tokens, the other has one."""
+    spec = several(spec)
+    news: list[TrainingProgress] = []
+    report = run_training(spec, tmp_path / "w", news.append)
+    assert "2 processes share each batch" in news[0].message
+    assert len([progress for progress in news if progress.loss is not None]) == 1
+    check_like(report, spec, tmp_path)
+
+
+@pytest.mark.system
+def test_when_one_process_dies_all_end_and_the_next_run_continues(
+    spec: TrainingSpec, tmp_path: Path
+) -> None:
+    spec = several(spec, steps=10, dropout=0.0)
+    started: list[psutil.Process] = []
+
+    def kill_the_second(progress: TrainingProgress) -> None:
+        if progress.step == 5 and progress.loss is not None:
+            started.extend(psutil.Process().children(recursive=True))
+            (second,) = [
+                process
+                for process in started
+                if "training.worker" in process.cmdline()
+                and process.environ().get("RANK") == "1"
+                and "torch.distributed.run" not in process.cmdline()
+            ]
+            second.send_signal(signal.SIGKILL)
+
+    with pytest.raises(StageError, match="no memory left"):
+        run_training(spec, tmp_path / "w", kill_the_second)
+    assert psutil.wait_procs(started, 10)[1] == []
+    news: list[TrainingProgress] = []
+    report = run_training(spec, tmp_path / "w", news.append)
+    assert "continues after step" in news[0].message
+    check_like(report, spec, tmp_path)
