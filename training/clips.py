@@ -17,6 +17,7 @@ import numpy.typing as npt
 from data.augmentation.chain import draw_recipe
 from data.features import WINDOW_FRAMES, log_mel, mel_frames
 from data.utterance import Utterance
+from training.samples import PLAIN, Sample, draw_sample
 from voiceforge.params import TrainingParams
 
 Floats = npt.NDArray[np.float32]
@@ -38,6 +39,7 @@ class Draw(NamedTuple):
         least_frames: mel frames, at least.
         position: draws before it in the run; what augmentation does to it depends on this.
         speed: of the clip, 1 for unchanged; it is that much shorter.
+        sample: what is made of the clip; by default it is heard as it is.
     """
 
     clip: int
@@ -45,10 +47,33 @@ class Draw(NamedTuple):
     least_frames: int
     position: int = 0
     speed: float = 1.0
+    sample: Sample = PLAIN
+
+    def unchanged_seconds(self, durations: Sequence[float]) -> float:
+        """Seconds of the draw before its speed is changed."""
+        return self.sample.seconds(self.clip, durations)
 
     def seconds(self, durations: Sequence[float]) -> float:
-        """Seconds of speech that are heard of the clip."""
-        return durations[self.clip] / self.speed
+        """Seconds of audio that are heard, the silence behind it not counted."""
+        return self.unchanged_seconds(durations) / self.speed
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the decoder is given for one clip, and what it has to say.
+
+    Attributes:
+        prompt: tokens before the text; no loss is taken on them.
+        text: the text's tokens, times among them.
+        start: place of `<|startoftranscript|>` in the prompt.
+        first: token that the model has to say right after it, where it decides whether somebody
+            speaks, in which language, and with times or not; None to take no loss there.
+    """
+
+    prompt: Sequence[int]
+    text: Sequence[int]
+    start: int = 0
+    first: int | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +86,11 @@ class Batch:
 
 
 def plan_batches(
-    durations: Sequence[float], human: Sequence[bool], params: TrainingParams
+    durations: Sequence[float],
+    human: Sequence[bool],
+    params: TrainingParams,
+    tokens: Sequence[int] = (),
+    room: int = 0,
 ) -> list[list[Draw]]:
     """Every batch of a run, in order.
 
@@ -72,6 +101,8 @@ def plan_batches(
         durations: seconds of each training clip.
         human: whether a person speaks it.
         params: steps, batch size, shares, silence and seed are used.
+        tokens: text tokens of each training clip; without them no two clips are put in a row.
+        room: tokens that a transcript may have.
 
     Returns:
         `params.steps` lists of `params.batch_size` draws.
@@ -85,12 +116,18 @@ def plan_batches(
     order = _passes(people, of_people, rng), _passes(machines, total - of_people, rng)
     turns = [0] * of_people + [1] * (total - of_people)
     rng.shuffle(turns)
-    drawn = [next(order[turn]) for turn in turns]
+    drawn = [
+        _Drawn(clip, sample, sample.seconds(clip, durations))
+        for clip, sample in (
+            (clip, draw_sample(params.samples, params.seed, number, clip, durations, tokens, room))
+            for number, clip in enumerate(next(order[turn]) for turn in turns)
+        )
+    ]
 
     batches: list[list[Draw]] = []
     size = params.batch_size
     for start in range(0, total, _WINDOW_BATCHES * size):
-        window = sorted(drawn[start : start + _WINDOW_BATCHES * size], key=durations.__getitem__)
+        window = sorted(drawn[start : start + _WINDOW_BATCHES * size], key=lambda one: one.seconds)
         groups = [window[first : first + size] for first in range(0, len(window), size)]
         rng.shuffle(groups)
         for group in groups:
@@ -99,16 +136,23 @@ def plan_batches(
             batches.append(
                 [
                     Draw(
-                        clip,
+                        one.clip,
                         rng.uniform(*params.trailing_silence),
                         least,
                         position,
-                        _speed(params, position, durations[clip]),
+                        _speed(params, position, one.seconds),
+                        one.sample,
                     )
-                    for position, clip in enumerate(group, start=first)
+                    for position, one in enumerate(group, start=first)
                 ]
             )
     return batches
+
+
+class _Drawn(NamedTuple):
+    clip: int
+    sample: Sample
+    seconds: float
 
 
 def _speed(params: TrainingParams, position: int, seconds: float) -> float:
@@ -156,22 +200,22 @@ def make_mels(clips: Sequence[Floats], frames: int, n_mels: int) -> Floats:
     return np.stack([log_mel(samples, n_mels, frames) for samples in clips])
 
 
-def make_batch(
-    mels: Floats, texts: Sequence[Sequence[int]], prompt: Sequence[int], end: int
-) -> Batch:
-    """The arrays of one batch.
+def make_batch(mels: Floats, targets: Sequence[Target], end: int) -> Batch:
+    """The arrays of one batch; rows are aligned to the left, so that positions count from 0.
 
     Args:
         mels: [clips, n_mels, frames].
-        texts: text tokens of each clip.
-        prompt: tokens before the text; no loss is taken on them.
+        targets: of each clip.
         end: token that ends a transcript, and pads the decoder's inputs.
     """
-    shape = len(texts), len(prompt) + max(len(text) for text in texts)
+    shape = len(targets), max(len(target.prompt) + len(target.text) for target in targets)
     inputs = np.full(shape, end, dtype=np.int64)
     labels = np.full(shape, IGNORED, dtype=np.int64)
-    for row, text in enumerate(texts):
-        length = len(prompt) + len(text)
-        inputs[row, :length] = [*prompt, *text]
-        labels[row, len(prompt) - 1 : length] = [*text, end]
+    for row, target in enumerate(targets):
+        before, length = len(target.prompt), len(target.prompt) + len(target.text)
+        inputs[row, :length] = [*target.prompt, *target.text]
+        if target.first is not None:
+            labels[row, target.start] = target.first
+        # Where the prompt is `<|startoftranscript|>` alone, the text itself comes first.
+        labels[row, before - 1 : length] = [*target.text, end]
     return Batch(mels, inputs, labels)

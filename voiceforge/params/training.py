@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field
 
 from voiceforge.params.augmentation import AugmentationParams
 from voiceforge.params.base import Between, Positive, Share, Strict
+from voiceforge.params.samples import SampleParams
 
 
 class TrainingParams(Strict):
@@ -52,11 +53,15 @@ class TrainingParams(Strict):
         description="Seed of the order of clips, their silence, their augmentation and the LoRA "
         "initialisation."
     )
+    samples: SampleParams
     augmentation: AugmentationParams
 
     def outcome(self) -> dict[str, Any]:
-        """What a training's outcome depends on, JSON values: all but effects that are off."""
+        """What a training's outcome depends on, JSON values: all but what is off."""
         fields = self.model_dump(mode="json")
+        fields = {**fields, "samples": self.samples.outcome()}
+        if not self.samples.is_on:
+            fields = _without(fields, "samples")
         effects = self.augmentation.effects
         used = {name: fields["augmentation"][name] for name in effects if effects[name].probability}
         return {**fields, "augmentation": used} if used else _without(fields, "augmentation")
