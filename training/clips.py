@@ -61,29 +61,39 @@ class Batch:
 
 
 def plan_batches(
-    durations: Sequence[float], human: Sequence[bool], params: TrainingParams
+    durations: Sequence[float],
+    human: Sequence[bool],
+    params: TrainingParams,
+    replayed: Sequence[bool] | None = None,
 ) -> list[list[Draw]]:
     """Every batch of a run, in order.
 
-    Human and synthetic clips are each drawn in shuffled passes, `human_share` of all draws from
-    the human ones when there are both. Clips of like length share a batch.
+    Replayed, human and synthetic clips are each drawn in shuffled passes: `replay.share` of all
+    draws from the replayed ones when there are any, of the others `human_share` from the human
+    ones when there are both. Clips of like length share a batch.
 
     Args:
         durations: seconds of each training clip.
         human: whether a person speaks it.
         params: steps, batch size, shares, silence and seed are used.
+        replayed: whether it is general audio; by default none is.
 
     Returns:
         `params.steps` lists of `params.batch_size` draws.
     """
     rng = random.Random(params.seed)
     total = params.steps * params.batch_size
-    people = [index for index, is_human in enumerate(human) if is_human]
-    machines = [index for index, is_human in enumerate(human) if not is_human]
+    general = [index for index, is_general in enumerate(replayed or ()) if is_general]
+    own = [index for index in range(len(human)) if not (replayed and replayed[index])]
+    people = [index for index in own if human[index]]
+    machines = [index for index in own if not human[index]]
     share = params.human_share if people and machines else float(bool(people))
-    of_people = round(total * share)
-    order = _passes(people, of_people, rng), _passes(machines, total - of_people, rng)
-    turns = [0] * of_people + [1] * (total - of_people)
+    of_general = round(total * params.replay.share) if general else 0
+    of_people = round((total - of_general) * share)
+    counts = of_people, total - of_general - of_people, of_general
+    groups = zip((people, machines, general), counts, strict=True)
+    order = [_passes(group, count, rng) for group, count in groups]
+    turns = [turn for turn, count in enumerate(counts) for _ in range(count)]
     rng.shuffle(turns)
     drawn = [next(order[turn]) for turn in turns]
 
@@ -157,20 +167,21 @@ def make_mels(clips: Sequence[Floats], frames: int, n_mels: int) -> Floats:
 
 
 def make_batch(
-    mels: Floats, texts: Sequence[Sequence[int]], prompt: Sequence[int], end: int
+    mels: Floats, texts: Sequence[Sequence[int]], prompts: Sequence[Sequence[int]], end: int
 ) -> Batch:
     """The arrays of one batch.
 
     Args:
         mels: [clips, n_mels, frames].
         texts: text tokens of each clip.
-        prompt: tokens before the text; no loss is taken on them.
+        prompts: tokens before each text; no loss is taken on them.
         end: token that ends a transcript, and pads the decoder's inputs.
     """
-    shape = len(texts), len(prompt) + max(len(text) for text in texts)
+    rows = list(zip(prompts, texts, strict=True))
+    shape = len(rows), max(len(prompt) + len(text) for prompt, text in rows)
     inputs = np.full(shape, end, dtype=np.int64)
     labels = np.full(shape, IGNORED, dtype=np.int64)
-    for row, text in enumerate(texts):
+    for row, (prompt, text) in enumerate(rows):
         length = len(prompt) + len(text)
         inputs[row, :length] = [*prompt, *text]
         labels[row, len(prompt) - 1 : length] = [*text, end]

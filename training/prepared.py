@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,10 +29,21 @@ from voiceforge.errors import UsageError
 
 @dataclass(frozen=True)
 class Clip:
-    """A training clip and its text's tokens."""
+    """A training clip.
+
+    Attributes:
+        row: its utterance.
+        tokens: of its text.
+        prompt: the tokens before them: the clip's own language.
+        path: its audio.
+        replayed: whether it is general audio, there so that it is not forgotten.
+    """
 
     row: Utterance
     tokens: list[int]
+    prompt: list[int]
+    path: Path
+    replayed: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,7 +82,10 @@ class PreparedRun:
         base = load_model(spec.base)
         prompt = prompt_tokens(base, tokenizer, spec.language)
         room = base.config.max_target_positions - len(prompt) - 1
-        every = [Clip(row, _text_tokens(tokenizer, row.text)) for row in known]
+        every = [
+            Clip(row, text_tokens(tokenizer, row.text), prompt, spec.corpus / row.audio)
+            for row in known
+        ]
         longest = spec.params.maximum_seconds
         clips = [
             clip for clip in every if clip.row.duration <= longest and len(clip.tokens) <= room
@@ -94,9 +109,13 @@ class PreparedRun:
         """Seconds of every clip."""
         return [clip.row.duration for clip in self.clips]
 
+    def read(self, clip: int) -> Samples:
+        """The samples of a clip, unchanged."""
+        return read_flac(self.clips[clip].path)
+
     def hear(self, draw: Draw) -> Samples:
         """The samples of a draw."""
-        samples = _read(self.spec, self.clips[draw.clip])
+        samples = self.read(draw.clip)
         if self.augmenter is None:
             return samples
         recipe = self.augmenter.recipe(draw.position, self.clips[draw.clip].row.duration)
@@ -111,7 +130,8 @@ class PreparedRun:
                 recipe = self.augmenter.recipe(draw.position, self.clips[draw.clip].row.duration)
                 mel[:] = self.augmenter.see(mel, len(samples), recipe)
         texts = [self.clips[draw.clip].tokens for draw, _ in items]
-        batch = make_batch(mels, texts, self.prompt, self.tokenizer.eos_token_id)
+        prompts = [self.clips[draw.clip].prompt for draw, _ in items]
+        batch = make_batch(mels, texts, prompts, self.tokenizer.eos_token_id)
         return {
             "input_features": torch.from_numpy(batch.mels),
             "decoder_input_ids": torch.from_numpy(batch.decoder_inputs),
@@ -124,13 +144,12 @@ def _augmenter(spec: TrainingSpec, clips: Sequence[Clip]) -> Augmenter | None:
     effects = spec.params.augmentation
     if not effects.is_on:
         return None
-    return Augmenter(effects, spec.params.seed, len(clips), lambda clip: _read(spec, clips[clip]))
+    return Augmenter(
+        effects, spec.params.seed, len(clips), lambda clip: read_flac(clips[clip].path)
+    )
 
 
-def _read(spec: TrainingSpec, clip: Clip) -> Samples:
-    return read_flac(spec.corpus / clip.row.audio)
-
-
-def _text_tokens(tokenizer: Any, text: str) -> list[int]:
+def text_tokens(tokenizer: Any, text: str) -> list[int]:
+    """The tokens of a transcript."""
     # Whisper's transcripts begin with a space.
     return list(tokenizer.encode(" " + text.strip(), add_special_tokens=False))
