@@ -12,7 +12,7 @@ the path of a warping begins with the clip and ends with it, silent or not.
 from __future__ import annotations
 
 import string
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 

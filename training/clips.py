@@ -17,7 +17,7 @@ import numpy.typing as npt
 from data.augmentation.chain import draw_recipe
 from data.features import WINDOW_FRAMES, log_mel, mel_frames
 from data.utterance import Utterance
-from training.samples import PLAIN, Sample, draw_sample
+from training.samples import PLAIN, Sample, Transcripts, draw_sample
 from voiceforge.params import TrainingParams
 
 Floats = npt.NDArray[np.float32]
@@ -58,22 +58,18 @@ class Draw(NamedTuple):
         return self.unchanged_seconds(durations) / self.speed
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What the decoder is given for one clip, and what it has to say.
+class First(NamedTuple):
+    """What is said right after `<|startoftranscript|>`.
+
+    There the model decides whether somebody speaks, in which language, and with times or not.
 
     Attributes:
-        prompt: tokens before the text; no loss is taken on them.
-        text: the text's tokens, times among them.
-        start: place of `<|startoftranscript|>` in the prompt.
-        first: token that the model has to say right after it, where it decides whether somebody
-            speaks, in which language, and with times or not; None to take no loss there.
+        place: of `<|startoftranscript|>` in the prompt.
+        token: that has to follow it: the next one of the prompt, or `<|nospeech|>`.
     """
 
-    prompt: Sequence[int]
-    text: Sequence[int]
-    start: int = 0
-    first: int | None = None
+    place: int
+    token: int
 
 
 @dataclass(frozen=True)
@@ -89,37 +85,43 @@ def plan_batches(
     durations: Sequence[float],
     human: Sequence[bool],
     params: TrainingParams,
-    tokens: Sequence[int] = (),
-    room: int = 0,
+    replayed: Sequence[bool] | None = None,
+    transcripts: Transcripts | None = None,
 ) -> list[list[Draw]]:
     """Every batch of a run, in order.
 
-    Human and synthetic clips are each drawn in shuffled passes, `human_share` of all draws from
-    the human ones when there are both. Clips of like length share a batch.
+    Replayed, human and synthetic clips are each drawn in shuffled passes: `replay.share` of all
+    draws from the replayed ones when there are any, of the others `human_share` from the human
+    ones when there are both. Clips of like length share a batch.
 
     Args:
         durations: seconds of each training clip.
         human: whether a person speaks it.
         params: steps, batch size, shares, silence and seed are used.
-        tokens: text tokens of each training clip; without them no two clips are put in a row.
-        room: tokens that a transcript may have.
+        replayed: whether it is general audio; by default none is.
+        transcripts: what decides which clips may stand in a row; without it none do.
 
     Returns:
         `params.steps` lists of `params.batch_size` draws.
     """
     rng = random.Random(params.seed)
     total = params.steps * params.batch_size
-    people = [index for index, is_human in enumerate(human) if is_human]
-    machines = [index for index, is_human in enumerate(human) if not is_human]
+    general = [index for index, is_general in enumerate(replayed or ()) if is_general]
+    own = [index for index in range(len(human)) if not (replayed and replayed[index])]
+    people = [index for index in own if human[index]]
+    machines = [index for index in own if not human[index]]
     share = params.human_share if people and machines else float(bool(people))
-    of_people = round(total * share)
-    order = _passes(people, of_people, rng), _passes(machines, total - of_people, rng)
-    turns = [0] * of_people + [1] * (total - of_people)
+    of_general = round(total * params.replay.share) if general else 0
+    of_people = round((total - of_general) * share)
+    counts = of_people, total - of_general - of_people, of_general
+    pools = zip((people, machines, general), counts, strict=True)
+    order = [_passes(pool, count, rng) for pool, count in pools]
+    turns = [turn for turn, count in enumerate(counts) for _ in range(count)]
     rng.shuffle(turns)
     drawn = [
         _Drawn(clip, sample, sample.seconds(clip, durations))
         for clip, sample in (
-            (clip, draw_sample(params.samples, params.seed, number, clip, durations, tokens, room))
+            (clip, draw_sample(params.samples, params.seed, number, clip, durations, transcripts))
             for number, clip in enumerate(next(order[turn]) for turn in turns)
         )
     ]
@@ -200,22 +202,31 @@ def make_mels(clips: Sequence[Floats], frames: int, n_mels: int) -> Floats:
     return np.stack([log_mel(samples, n_mels, frames) for samples in clips])
 
 
-def make_batch(mels: Floats, targets: Sequence[Target], end: int) -> Batch:
-    """The arrays of one batch; rows are aligned to the left, so that positions count from 0.
+def make_batch(
+    mels: Floats,
+    texts: Sequence[Sequence[int]],
+    prompts: Sequence[Sequence[int]],
+    end: int,
+    firsts: Sequence[First | None] | None = None,
+) -> Batch:
+    """The arrays of one batch; rows stand to the left, so that their positions count from 0.
 
     Args:
         mels: [clips, n_mels, frames].
-        targets: of each clip.
+        texts: text tokens of each clip.
+        prompts: tokens before each text; no loss is taken on them, but for `firsts`.
         end: token that ends a transcript, and pads the decoder's inputs.
+        firsts: of each clip; None to take no loss there.
     """
-    shape = len(targets), max(len(target.prompt) + len(target.text) for target in targets)
+    rows = list(zip(prompts, texts, firsts or [None] * len(texts), strict=True))
+    shape = len(rows), max(len(prompt) + len(text) for prompt, text, _ in rows)
     inputs = np.full(shape, end, dtype=np.int64)
     labels = np.full(shape, IGNORED, dtype=np.int64)
-    for row, target in enumerate(targets):
-        before, length = len(target.prompt), len(target.prompt) + len(target.text)
-        inputs[row, :length] = [*target.prompt, *target.text]
-        if target.first is not None:
-            labels[row, target.start] = target.first
-        # Where the prompt is `<|startoftranscript|>` alone, the text itself comes first.
-        labels[row, before - 1 : length] = [*target.text, end]
+    for row, (prompt, text, first) in enumerate(rows):
+        length = len(prompt) + len(text)
+        inputs[row, :length] = [*prompt, *text]
+        if first is not None:
+            labels[row, first.place] = first.token
+        # A prompt may end with `<|startoftranscript|>`: its text comes first there.
+        labels[row, len(prompt) - 1 : length] = [*text, end]
     return Batch(mels, inputs, labels)

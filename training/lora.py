@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,13 @@ from transformers.trainer_callback import PrinterCallback
 from data.audio import Samples
 from training.attempts import Attempts, History
 from training.clips import Draw, batch_frames
+from training.distillation import BatchLesson, distillation_loss
 from training.machine import peak_memory, training_precision, versions
 from training.prepared import PreparedRun
 from training.recipe import LossPoint, TrainingProgress, TrainingReport, TrainingSpec, best_step
 from training.scoring import score, transcribe
+from training.targets import special_kinds
+from training.teacher import LESSONS, Teacher
 from voiceforge.errors import StageError, UsageError
 from voiceforge.files import new_folder, write_json
 
@@ -50,19 +53,31 @@ def train(spec: TrainingSpec, workspace: Path, on_progress: OnProgress) -> Train
     """
     torch.set_num_threads(spec.threads)
     set_seed(spec.params.seed)
-    run = PreparedRun.of(spec)
-    model = get_peft_model(run.base, _lora(spec, run.base))
+    run = PreparedRun.of(spec, workspace)
     bf16, why = training_precision()
     attempts = Attempts(workspace, spec)
     checkpoint = attempts.last_checkpoint()
     history = attempts.history(checkpoint) if checkpoint else History()
     note = f"{len(run.clips)} clips, {len(run.dev)} dev clips, {why}"
+    kinds = special_kinds(run.plan)
+    note += "".join(f", {count} draws {kind.replace('_', ' ')}" for kind, count in kinds.items())
     note += f", continues after step {history.step}" if checkpoint else ""
     steps = spec.params.steps
-    on_progress(TrainingProgress(history.step, steps, seconds=history.seconds, note=note))
+
+    def tell(note: str) -> None:
+        on_progress(TrainingProgress(history.step, steps, seconds=history.seconds, note=note))
+
+    tell(note)
+    teacher = (
+        Teacher(run, workspace / LESSONS, bf16=bf16) if spec.params.distillation.is_on else None
+    )
+    if teacher and history.step < steps:
+        teacher.prepare(tell)
+    model = get_peft_model(run.base, _lora(spec, run.base))
 
     trainer = _LoraTrainer(
         run=run,
+        teacher=teacher,
         model=model,
         args=_arguments(spec, attempts.trainer, bf16=bf16),
         callbacks=[_News(run, model, history, attempts, on_progress)],
@@ -74,6 +89,8 @@ def train(spec: TrainingSpec, workspace: Path, on_progress: OnProgress) -> Train
     with new_folder(spec.output) as folder:
         attempts.copy_adapter(report.best_step, folder)
         write_json(folder / "training_report.json", report.as_dict())
+    if teacher:
+        teacher.discard()
     return report
 
 
@@ -147,14 +164,37 @@ class _Clips(Dataset[tuple[Draw, Samples]]):
 class _LoraTrainer(Trainer):  # type: ignore[misc]
     """transformers' trainer on planned batches, which stops at a loss that is not finite."""
 
-    def __init__(self, *, run: PreparedRun, **arguments: Any) -> None:
+    def __init__(self, *, run: PreparedRun, teacher: Teacher | None, **arguments: Any) -> None:
         super().__init__(train_dataset=_Clips(run), **arguments)
-        self._run = run
+        self._run, self._teacher = run, teacher
 
     def get_train_dataloader(self) -> DataLoader[tuple[Draw, Samples]]:
-        return DataLoader(
-            _Clips(self._run), batch_sampler=self._run.plan, collate_fn=self._run.collate
+        return DataLoader(_Clips(self._run), batch_sampler=self._run.plan, collate_fn=self._collate)
+
+    def _collate(self, items: Sequence[tuple[Draw, Samples]]) -> dict[str, torch.Tensor]:
+        batch = self._run.collate(items)
+        if self._teacher is None:
+            return batch
+        # Of what is not the clip itself the teacher has heard nothing.
+        clips, heard = zip(
+            *(
+                (draw.clip, len(samples) if draw.sample.kind in ("plain", "prompted") else 0)
+                for draw, samples in items
+            ),
+            strict=True,
         )
+        return batch | self._teacher.lessons(clips, heard, batch["labels"]).tensors()
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, **named: Any
+    ) -> Any:
+        """The transcript's cross entropy, and what the teacher adds to it."""
+        lesson = BatchLesson.taken_from(inputs)
+        loss, outputs = super().compute_loss(model, inputs, return_outputs=True, **named)
+        if lesson is not None:
+            weights = self._run.spec.params.distillation
+            loss = loss + distillation_loss(outputs, inputs["labels"], lesson, weights)
+        return (loss, outputs) if return_outputs else loss
 
     def training_step(self, *arguments: Any, **named: Any) -> torch.Tensor:
         loss: torch.Tensor = super().training_step(*arguments, **named)

@@ -41,6 +41,26 @@ say whether such a word was heard."""
 
 
 @dataclass(frozen=True, slots=True)
+class Transcripts:
+    """What decides whether two clips may stand in a row.
+
+    Attributes:
+        tokens: text tokens of each clip.
+        languages: of each clip.
+        room: tokens that a transcript may have.
+    """
+
+    tokens: Sequence[int]
+    languages: Sequence[str]
+    room: int
+
+    def may_join(self, first: int, second: int) -> bool:
+        """Whether they are of one language, and fit with four time tokens around them."""
+        fits = self.tokens[first] + self.tokens[second] + 4 <= self.room
+        return fits and self.languages[first] == self.languages[second]
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """What a draw makes of its clip: this one is the clip with its plain transcript."""
 
@@ -142,8 +162,7 @@ def draw_sample(
     number: int,
     clip: int,
     durations: Sequence[float],
-    tokens: Sequence[int] = (),
-    room: int = 0,
+    transcripts: Transcripts | None = None,
 ) -> Sample:
     """The kind of one draw.
 
@@ -153,8 +172,7 @@ def draw_sample(
         number: draws before it, in the order in which clips are drawn.
         clip: the clip that is drawn.
         durations: seconds of all clips.
-        tokens: text tokens of all clips; without them no two clips are put in a row.
-        room: tokens that a transcript may have.
+        transcripts: of all clips; without them no two clips are put in a row.
     """
     rng = generator(seed, number, "sample")
     at = rng.random()
@@ -165,7 +183,7 @@ def draw_sample(
             break
         at -= share
     if kind == "timestamps":
-        return _timestamps(clip, durations, tokens, room, rng)
+        return _timestamps(clip, durations, transcripts, rng)
     if kind == "prompted":
         return _prompted(seed, number, clip, len(durations), rng)
     if kind == "no_speech":
@@ -183,19 +201,19 @@ def draw_sample(
 def _timestamps(
     clip: int,
     durations: Sequence[float],
-    tokens: Sequence[int],
-    room: int,
+    transcripts: Transcripts | None,
     rng: np.random.Generator,
 ) -> Timestamps:
     lead, gap = float(rng.uniform(0.0, _FIRST_TIME)), float(rng.uniform(*_GAPS))
     joins = rng.random() < 0.5
     lead = min(lead, max(0.0, _LONGEST - durations[clip]))
-    second = min(map(int, rng.integers(len(durations), size=_CANDIDATES)), key=durations.__getitem__)
+    second = min(
+        map(int, rng.integers(len(durations), size=_CANDIDATES)), key=durations.__getitem__
+    )
     left = _LONGEST - lead - durations[clip] - gap - durations[second]
-    # Four time tokens stand around two texts.
-    if not joins or not tokens or left < 0 or tokens[clip] + tokens[second] + 4 > room:
-        return Timestamps(lead)
-    return Timestamps(lead, second, gap)
+    if joins and left >= 0 and transcripts and transcripts.may_join(clip, second):
+        return Timestamps(lead, second, gap)
+    return Timestamps(lead)
 
 
 def _prompted(seed: int, number: int, clip: int, clips: int, rng: np.random.Generator) -> Sample:
@@ -234,7 +252,9 @@ def _bare(word: str) -> str:
     return word[start:end]
 
 
-def prompt_text(sample: Prompted, clip: int, texts: Sequence[str], rare: Sequence[list[str]]) -> str:
+def prompt_text(
+    sample: Prompted, clip: int, texts: Sequence[str], rare: Sequence[list[str]]
+) -> str:
     """The text of a prompt; "" where neither the clip nor the others have words for one."""
     if sample.is_text:
         return texts[sample.others[0]].strip()

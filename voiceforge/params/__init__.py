@@ -32,6 +32,8 @@ from voiceforge.params.sources import PromptsSource as PromptsSource
 from voiceforge.params.sources import Source as Source
 from voiceforge.params.sources import Voices as Voices
 from voiceforge.params.splits import SplitParams as SplitParams
+from voiceforge.params.training import DistillationParams as DistillationParams
+from voiceforge.params.training import ReplayParams as ReplayParams
 from voiceforge.params.training import TrainingParams as TrainingParams
 from voiceforge.params.validation import AgreementParams as AgreementParams
 from voiceforge.params.validation import ValidationParams as ValidationParams

@@ -8,7 +8,6 @@ from pydantic import AfterValidator, Field, model_validator
 
 from voiceforge.params.base import Between, Share, Strict
 
-
 NoSpeechSound = Literal["silence", "white", "pink", "tones", "pause"]
 
 
@@ -34,9 +33,9 @@ class SampleParams(Strict):
     leading_silence: Share = Field(
         description="Share of the draws with silence before the speech, for `silence_before`."
     )
-    silence_before: Annotated[tuple[float, float], AfterValidator(Between(0.0, 10.0, "seconds"))] = (
-        Field(description="Least and most seconds of silence before the speech.")
-    )
+    silence_before: Annotated[
+        tuple[float, float], AfterValidator(Between(0.0, 10.0, "seconds"))
+    ] = Field(description="Least and most seconds of silence before the speech.")
 
     @model_validator(mode="after")
     def _leave_the_rest(self) -> SampleParams:
@@ -48,9 +47,7 @@ class SampleParams(Strict):
     @property
     def shares(self) -> dict[str, float]:
         """Every share by its key, in order."""
-        return {
-            name: getattr(self, name) for name in type(self).model_fields if name != _RANGE
-        }
+        return {name: getattr(self, name) for name in type(self).model_fields if name != _RANGE}
 
     @property
     def is_on(self) -> bool:
