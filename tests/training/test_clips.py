@@ -43,6 +43,7 @@ PARAMS = TrainingParams(
     checkpoint_every=10,
     dev_utterances=8,
     seed=1,
+    samples=SHIPPED.samples,
     augmentation=SHIPPED.augmentation,
     distillation=SHIPPED.distillation,
     replay=SHIPPED.replay,
