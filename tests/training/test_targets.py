@@ -198,6 +198,7 @@ def test_without_kinds_the_batches_are_those_from_before_there_were_any(
 def test_every_kind_together_makes_batches_that_a_seed_repeats(spec: TrainingSpec) -> None:
     every = dict.fromkeys(spec.params.samples.shares, 0.2)
     spec = mixed(spec, **every)
+    spec = dataclasses.replace(spec, params=spec.params.model_copy(update={"steps": 3}))
     first, second = (
         [run.collate([(one, run.hear(one)) for one in batch]) for batch in run.plan]
         for run in (PreparedRun.of(spec), PreparedRun.of(spec))
