@@ -68,15 +68,15 @@ class Transcribed:
 def speech_span(samples: Samples) -> tuple[float, float] | None:
     """Seconds at which speech starts and ends; None where nobody speaks.
 
-    Source: Silero VAD's windows of 32 ms at its own threshold, and one more window on either side,
-    which is about the padding (30 ms) that it gives speech by default.
+    Source: Silero VAD's windows of 32 ms at its own threshold, and one more before them, which is
+    about the padding (30 ms) that it gives speech by default; behind speech it is late by itself.
     """
     if not samples.size:
         return None
     (heard,) = np.nonzero(speech_probabilities(samples) >= SPEECH)
     if not heard.size:
         return None
-    first, last = (int(heard[0]) - 1) * WINDOW, (int(heard[-1]) + 2) * WINDOW
+    first, last = (int(heard[0]) - 1) * WINDOW, (int(heard[-1]) + 1) * WINDOW
     return max(0, first) / SAMPLE_RATE, min(last, samples.size) / SAMPLE_RATE
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def test_words_are_where_espeak_put_them(model: Any, tokenizer: Any) -> None:
     for clip, words, times in zip(clips, found, truth, strict=True):
         assert [word.text for word in words] == clip.text.split()
         assert all(one.end <= two.end and one.start <= two.start
-                   for one, two in zip(words, words[1:], strict=False))  # fmt: skip
+                   for one, two in pairwise(words))  # fmt: skip
         starts += [abs(word.start - time) for word, time in zip(words, times, strict=False)]
         ends += [abs(word.end - time) for word, time in zip(words, times[1:], strict=True)]
     assert len(starts) > 25
@@ -76,7 +77,7 @@ def test_speech_is_found_between_silence_of_known_length() -> None:
     silence = np.zeros(round(1.5 * SAMPLE_RATE), dtype=np.float32)
     start, end = speech_span(np.concatenate([silence, samples, silence])) or (0.0, 0.0)
     assert start == pytest.approx(1.5 + low, abs=0.1)
-    assert end == pytest.approx(1.5 + high, abs=0.1)
+    assert end == pytest.approx(1.5 + high, abs=0.15)
     assert speech_span(silence) is None
     assert speech_span(silence[:0]) is None
 
