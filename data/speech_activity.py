@@ -22,7 +22,7 @@ WINDOW = 512
 
 _CONTEXT = 64
 _STATE = (1, 1, 128)
-_SPEECH = 0.5
+SPEECH = 0.5
 """Probability from which on a window counts as speech, Silero's own default."""
 
 
@@ -32,7 +32,7 @@ def speech_seconds(samples: Floats) -> float:
     Args:
         samples: mono audio at 16 kHz, shape [samples].
     """
-    heard = int((speech_probabilities(samples) >= _SPEECH).sum()) * WINDOW
+    heard = int((speech_probabilities(samples) >= SPEECH).sum()) * WINDOW
     return min(heard, samples.size) / SAMPLE_RATE
 
 

@@ -16,7 +16,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel
 from pydantic.fields import FieldInfo
 
-from voiceforge.params import DOMAIN_NAME, KINDS, DomainParams, GateParams
+from voiceforge.params import DOMAIN_NAME, KINDS, DomainParams, GateParams, Source
 from voiceforge.settings import _KNOWN as VARIABLES
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -134,6 +134,8 @@ def _described(annotation: Any, metadata: Sequence[Any]) -> str:
         return _described(next(one for one in inner if one is not type(None)), metadata)
     if origin is tuple:
         if inner[-1] is Ellipsis:
+            if inner[0] is Source:
+                return "list of [sources](#sources)"
             of = f" out of {_described(inner[0], ())}" if get_origin(inner[0]) is Literal else ""
             return f"list of names{of}" + (", not empty" if _bound(metadata, "min_length") else "")
         return next(one.func.allowed for one in metadata if isinstance(one, AfterValidator))

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from data.augmentation.chain import draw_recipe
 from data.features import WINDOW_FRAMES, log_mel, mel_frames
 from data.utterance import Utterance
+from training.samples import PLAIN, Sample, Transcripts, draw_sample
 from voiceforge.params import TrainingParams
 
 Floats = npt.NDArray[np.float32]
@@ -38,6 +39,7 @@ class Draw(NamedTuple):
         least_frames: mel frames, at least.
         position: draws before it in the run; what augmentation does to it depends on this.
         speed: of the clip, 1 for unchanged; it is that much shorter.
+        sample: what is made of the clip; by default it is heard as it is.
     """
 
     clip: int
@@ -45,10 +47,29 @@ class Draw(NamedTuple):
     least_frames: int
     position: int = 0
     speed: float = 1.0
+    sample: Sample = PLAIN
+
+    def unchanged_seconds(self, durations: Sequence[float]) -> float:
+        """Seconds of the draw before its speed is changed."""
+        return self.sample.seconds(self.clip, durations)
 
     def seconds(self, durations: Sequence[float]) -> float:
-        """Seconds of speech that are heard of the clip."""
-        return durations[self.clip] / self.speed
+        """Seconds of audio that are heard, the silence behind it not counted."""
+        return self.unchanged_seconds(durations) / self.speed
+
+
+class First(NamedTuple):
+    """What is said right after `<|startoftranscript|>`.
+
+    There the model decides whether somebody speaks, in which language, and with times or not.
+
+    Attributes:
+        place: of `<|startoftranscript|>` in the prompt.
+        token: that has to follow it: the next one of the prompt, or `<|nospeech|>`.
+    """
+
+    place: int
+    token: int
 
 
 @dataclass(frozen=True)
@@ -61,36 +82,54 @@ class Batch:
 
 
 def plan_batches(
-    durations: Sequence[float], human: Sequence[bool], params: TrainingParams
+    durations: Sequence[float],
+    human: Sequence[bool],
+    params: TrainingParams,
+    replayed: Sequence[bool] | None = None,
+    transcripts: Transcripts | None = None,
 ) -> list[list[Draw]]:
     """Every batch of a run, in order.
 
-    Human and synthetic clips are each drawn in shuffled passes, `human_share` of all draws from
-    the human ones when there are both. Clips of like length share a batch.
+    Replayed, human and synthetic clips are each drawn in shuffled passes: `replay.share` of all
+    draws from the replayed ones when there are any, of the others `human_share` from the human
+    ones when there are both. Clips of like length share a batch.
 
     Args:
         durations: seconds of each training clip.
         human: whether a person speaks it.
         params: steps, batch size, shares, silence and seed are used.
+        replayed: whether it is general audio; by default none is.
+        transcripts: what decides which clips may stand in a row; without it none do.
 
     Returns:
         `params.steps` lists of `params.batch_size` draws.
     """
     rng = random.Random(params.seed)
     total = params.steps * params.batch_size
-    people = [index for index, is_human in enumerate(human) if is_human]
-    machines = [index for index, is_human in enumerate(human) if not is_human]
+    general = [index for index, is_general in enumerate(replayed or ()) if is_general]
+    own = [index for index in range(len(human)) if not (replayed and replayed[index])]
+    people = [index for index in own if human[index]]
+    machines = [index for index in own if not human[index]]
     share = params.human_share if people and machines else float(bool(people))
-    of_people = round(total * share)
-    order = _passes(people, of_people, rng), _passes(machines, total - of_people, rng)
-    turns = [0] * of_people + [1] * (total - of_people)
+    of_general = round(total * params.replay.share) if general else 0
+    of_people = round((total - of_general) * share)
+    counts = of_people, total - of_general - of_people, of_general
+    pools = zip((people, machines, general), counts, strict=True)
+    order = [_passes(pool, count, rng) for pool, count in pools]
+    turns = [turn for turn, count in enumerate(counts) for _ in range(count)]
     rng.shuffle(turns)
-    drawn = [next(order[turn]) for turn in turns]
+    drawn = [
+        _Drawn(clip, sample, sample.seconds(clip, durations))
+        for clip, sample in (
+            (clip, draw_sample(params.samples, params.seed, number, clip, durations, transcripts))
+            for number, clip in enumerate(next(order[turn]) for turn in turns)
+        )
+    ]
 
     batches: list[list[Draw]] = []
     size = params.batch_size
     for start in range(0, total, _WINDOW_BATCHES * size):
-        window = sorted(drawn[start : start + _WINDOW_BATCHES * size], key=durations.__getitem__)
+        window = sorted(drawn[start : start + _WINDOW_BATCHES * size], key=lambda one: one.seconds)
         groups = [window[first : first + size] for first in range(0, len(window), size)]
         rng.shuffle(groups)
         for group in groups:
@@ -99,16 +138,23 @@ def plan_batches(
             batches.append(
                 [
                     Draw(
-                        clip,
+                        one.clip,
                         rng.uniform(*params.trailing_silence),
                         least,
                         position,
-                        _speed(params, position, durations[clip]),
+                        _speed(params, position, one.seconds),
+                        one.sample,
                     )
-                    for position, clip in enumerate(group, start=first)
+                    for position, one in enumerate(group, start=first)
                 ]
             )
     return batches
+
+
+class _Drawn(NamedTuple):
+    clip: int
+    sample: Sample
+    seconds: float
 
 
 def _speed(params: TrainingParams, position: int, seconds: float) -> float:
@@ -157,21 +203,30 @@ def make_mels(clips: Sequence[Floats], frames: int, n_mels: int) -> Floats:
 
 
 def make_batch(
-    mels: Floats, texts: Sequence[Sequence[int]], prompt: Sequence[int], end: int
+    mels: Floats,
+    texts: Sequence[Sequence[int]],
+    prompts: Sequence[Sequence[int]],
+    end: int,
+    firsts: Sequence[First | None] | None = None,
 ) -> Batch:
-    """The arrays of one batch.
+    """The arrays of one batch; rows stand to the left, so that their positions count from 0.
 
     Args:
         mels: [clips, n_mels, frames].
         texts: text tokens of each clip.
-        prompt: tokens before the text; no loss is taken on them.
+        prompts: tokens before each text; no loss is taken on them, but for `firsts`.
         end: token that ends a transcript, and pads the decoder's inputs.
+        firsts: of each clip; None to take no loss there.
     """
-    shape = len(texts), len(prompt) + max(len(text) for text in texts)
+    rows = list(zip(prompts, texts, firsts or [None] * len(texts), strict=True))
+    shape = len(rows), max(len(prompt) + len(text) for prompt, text, _ in rows)
     inputs = np.full(shape, end, dtype=np.int64)
     labels = np.full(shape, IGNORED, dtype=np.int64)
-    for row, text in enumerate(texts):
+    for row, (prompt, text, first) in enumerate(rows):
         length = len(prompt) + len(text)
         inputs[row, :length] = [*prompt, *text]
+        if first is not None:
+            labels[row, first.place] = first.token
+        # A prompt may end with `<|startoftranscript|>`: its text comes first there.
         labels[row, len(prompt) - 1 : length] = [*text, end]
     return Batch(mels, inputs, labels)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,15 @@ from data.audio import Samples
 from training.adapters import lora_config, quantization
 from training.attempts import REPORT, Attempts, History
 from training.clips import IGNORED, Draw, batch_frames
+from training.distillation import BatchLesson, distillation_loss
 from training.failures import NotFiniteError, note_failure, refuse_to_repeat
 from training.machine import Device, choose_device, peak_memory, versions
 from training.prepared import PreparedRun
 from training.ranks import Ranks, deal
 from training.recipe import TrainingProgress, TrainingReport, TrainingSpec, best_step, has_words
 from training.scoring import score, transcribe
+from training.targets import special_kinds
+from training.teacher import LESSONS, Teacher
 from voiceforge.errors import StageError
 from voiceforge.files import new_folder, write_json
 
@@ -70,8 +73,7 @@ def take_part(
     ranks = Ranks.join(device.kind)
     torch.set_num_threads(max(1, spec.threads // ranks.on_machine))
     set_seed(spec.params.seed)
-    run = PreparedRun.of(spec, quantization(spec.params, device))
-    model = get_peft_model(run.base, lora_config(spec.params, run.base))
+    run = PreparedRun.of(spec, workspace, quantization(spec.params, device))
     batches = deal(run.plan, run.durations, ranks)
     with ranks.first_alone():
         attempts = Attempts(workspace, spec)
@@ -79,17 +81,31 @@ def take_part(
     checkpoint = attempts.last_checkpoint()
     history = attempts.history(checkpoint) if checkpoint else History()
     note = f"{len(run.clips)} clips, {len(run.dev)} dev clips, {device.why}"
+    kinds = special_kinds(run.plan)
+    note += "".join(f", {count} draws {kind.replace('_', ' ')}" for kind, count in kinds.items())
     note += f", {ranks.size} processes share each batch" if ranks.size > 1 else ""
     note += f", continues after step {history.step}" if checkpoint else ""
     steps = spec.params.steps
-    if ranks.is_first:
-        on_progress(TrainingProgress(history.step, steps, seconds=history.seconds, note=note))
+
+    def tell(note: str) -> None:
+        if ranks.is_first:
+            on_progress(TrainingProgress(history.step, steps, seconds=history.seconds, note=note))
+
+    tell(note)
+    teacher = None
+    if spec.params.distillation.is_on:
+        teacher = Teacher(run, workspace / LESSONS, bf16=device.precision == "bfloat16")
+        if history.step < steps:
+            with ranks.first_alone():  # the others find its lessons
+                teacher.prepare(tell)
+    model = get_peft_model(run.base, lora_config(spec.params, run.base))
 
     trainer = _LoraTrainer(
         run=run,
         batches=batches,
         ranks=ranks,
         history=history,
+        teacher=teacher,
         model=model,
         args=_arguments(spec, attempts.trainer, device),
         callbacks=[_News(run, model, history, attempts, on_progress, ranks)],
@@ -115,6 +131,8 @@ def take_part(
     with new_folder(spec.output) as folder:
         attempts.copy_adapter(report.best_step, folder)
         write_json(folder / REPORT, report.as_dict())
+    if teacher:
+        teacher.discard()
     return report
 
 
@@ -175,23 +193,45 @@ class _LoraTrainer(Trainer):  # type: ignore[misc]
         run: PreparedRun,
         batches: list[list[Draw]],
         ranks: Ranks,
+        teacher: Teacher | None,
         history: History,
         **arguments: Any,
     ) -> None:
         super().__init__(train_dataset=_Clips(run), **arguments)
         self.model_accepts_loss_kwargs = False  # `compute_loss` weighs the processes itself
         self._run, self._batches, self._ranks, self._history = run, batches, ranks, history
+        self._teacher = teacher
         self._loss = 0.0
 
     def get_train_dataloader(self) -> DataLoader[tuple[Draw, Samples]]:
-        return DataLoader(
-            _Clips(self._run), batch_sampler=self._batches, collate_fn=self._run.collate
-        )
+        return DataLoader(_Clips(self._run), batch_sampler=self._batches, collate_fn=self._collate)
 
-    def compute_loss(self, model: Any, inputs: Any, *arguments: Any, **named: Any) -> Any:
-        """The loss, weighed by this process's share of the step's tokens."""
-        loss = super().compute_loss(model, inputs, *arguments, **named)
-        return loss * self._weight(inputs["labels"])
+    def _collate(self, items: Sequence[tuple[Draw, Samples]]) -> dict[str, torch.Tensor]:
+        batch = self._run.collate(items)
+        if self._teacher is None:
+            return batch
+        # Of what is not the clip itself the teacher has heard nothing.
+        clips, heard = zip(
+            *(
+                (draw.clip, len(samples) if draw.sample.kind in ("plain", "prompted") else 0)
+                for draw, samples in items
+            ),
+            strict=True,
+        )
+        return batch | self._teacher.lessons(clips, heard, batch["labels"]).tensors()
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, **named: Any
+    ) -> Any:
+        """The transcript's cross entropy and what the teacher adds to it, weighed by this process's
+        share of the step's tokens."""
+        lesson = BatchLesson.taken_from(inputs)
+        loss, outputs = super().compute_loss(model, inputs, return_outputs=True, **named)
+        if lesson is not None:
+            weights = self._run.spec.params.distillation
+            loss = loss + distillation_loss(outputs, inputs["labels"], lesson, weights)
+        loss = loss * self._weight(inputs["labels"])
+        return (loss, outputs) if return_outputs else loss
 
     def _weight(self, labels: torch.Tensor) -> float:
         """1 for an equal share of the step's tokens, as one process always has.

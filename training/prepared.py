@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,15 +24,29 @@ from training.clips import (
 )
 from training.context import load_model, prompt_tokens
 from training.recipe import TrainingSpec
+from training.samples import Prefix, Transcripts, rare_words
+from training.targets import Composer, SpecialTokens, Spoken
+from training.word_times import WordTimes
 from voiceforge.errors import UsageError
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A training clip and its text's tokens."""
+    """A training clip.
+
+    Attributes:
+        row: its utterance.
+        tokens: of its text.
+        prompt: the tokens before them: the clip's own language.
+        path: its audio.
+        replayed: whether it is general audio, there so that it is not forgotten.
+    """
 
     row: Utterance
     tokens: list[int]
+    prompt: list[int]
+    path: Path
+    replayed: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,18 +69,23 @@ class PreparedRun:
     plan: list[list[Draw]]
     augmenter: Augmenter | None
     long_texts: tuple[str, ...]
+    composer: Composer
 
     @classmethod
-    def of(cls, spec: TrainingSpec, quantization: Any = None) -> PreparedRun:
-        """Choose clips and plan batches.
+    def of(
+        cls, spec: TrainingSpec, workspace: Path | None = None, quantization: Any = None
+    ) -> PreparedRun:
+        """Choose clips, plan batches, and find out when words are spoken where the plan asks.
 
         Args:
             spec: the run.
+            workspace: folder that keeps the times of words for the next attempt.
             quantization: as that of `training.context.load_model`.
 
         Raises:
             UsageError: a base without safetensors, nothing to train or evaluate on, a language
-                that the base model does not know, or babble to be mixed from a single clip.
+                that the base model does not know, babble to be mixed from a single clip, or
+                prefixes in a language without spaces.
         """
         rows = read_utterances(spec.utterances)
         known = [row for row in rows if row.split == "train"]
@@ -80,7 +100,10 @@ class PreparedRun:
         base = load_model(spec.base, quantization)
         prompt = prompt_tokens(base, tokenizer, spec.language)
         room = base.config.max_target_positions - len(prompt) - 1
-        every = [Clip(row, _text_tokens(tokenizer, row.text)) for row in known]
+        every = [
+            Clip(row, text_tokens(tokenizer, row.text), prompt, spec.corpus / row.audio)
+            for row in known
+        ]
         heard = [clip for clip in every if clip.row.duration <= spec.params.maximum_seconds]
         if not heard:
             raise UsageError(
@@ -100,12 +123,48 @@ class PreparedRun:
                 "recordings and their texts, at sentences for instance."
             )
         human = [not clip.row.is_synthetic for clip in clips]
-        plan = plan_batches([clip.row.duration for clip in clips], human, spec.params)
+        transcripts = Transcripts(
+            [len(clip.tokens) for clip in clips], [clip.row.language for clip in clips], room
+        )
+        durations = [clip.row.duration for clip in clips]
+        plan = plan_batches(durations, human, spec.params, transcripts=transcripts)
         chosen = choose_clips(dev, spec.params.dev_utterances, spec.params.seed)
         left_out = len(every) - len(clips)
         augmenter = _augmenter(spec, clips)
+        words = WordTimes(base, tokenizer, spec.base, workspace).of(
+            {
+                draw.clip: clips[draw.clip]
+                for batch in plan
+                for draw in batch
+                if isinstance(draw.sample, Prefix)
+            }
+        )
+        texts = [clip.row.text for clip in clips]
+        composer = Composer(
+            clips=[
+                Spoken(clip.tokens, clip.prompt, words.get(number, ()))
+                for number, clip in enumerate(clips)
+            ],
+            durations=durations,
+            texts=texts,
+            rare=rare_words(texts) if spec.params.samples.prompted else [],
+            special=SpecialTokens.of(base),
+            encode=lambda text: text_tokens(tokenizer, text),
+            read=lambda clip: read_flac(clips[clip].path),
+            decides=spec.params.samples.no_speech > 0.0,
+        )
         return cls(
-            spec, base, tokenizer, prompt, clips, chosen, left_out, plan, augmenter, long_texts
+            spec,
+            base,
+            tokenizer,
+            prompt,
+            clips,
+            chosen,
+            left_out,
+            plan,
+            augmenter,
+            long_texts,
+            composer,
         )
 
     @property
@@ -113,12 +172,16 @@ class PreparedRun:
         """Seconds of every clip."""
         return [clip.row.duration for clip in self.clips]
 
+    def read(self, clip: int) -> Samples:
+        """The samples of a clip, unchanged."""
+        return read_flac(self.clips[clip].path)
+
     def hear(self, draw: Draw) -> Samples:
         """The samples of a draw."""
-        samples = _read(self.spec, self.clips[draw.clip])
+        samples = self.composer.audio(draw)
         if self.augmenter is None:
             return samples
-        recipe = self.augmenter.recipe(draw.position, self.clips[draw.clip].row.duration)
+        recipe = self.augmenter.recipe(draw.position, draw.unchanged_seconds(self.durations))
         return self.augmenter.hear(draw.clip, samples, recipe)
 
     def collate(self, items: Sequence[tuple[Draw, Samples]]) -> dict[str, torch.Tensor]:
@@ -126,11 +189,18 @@ class PreparedRun:
         frames = batch_frames([draw for draw, _ in items], self.durations)
         mels = make_mels([samples for _, samples in items], frames, self.base.config.num_mel_bins)
         if self.augmenter is not None:
+            durations = self.durations
             for mel, (draw, samples) in zip(mels, items, strict=True):
-                recipe = self.augmenter.recipe(draw.position, self.clips[draw.clip].row.duration)
+                recipe = self.augmenter.recipe(draw.position, draw.unchanged_seconds(durations))
                 mel[:] = self.augmenter.see(mel, len(samples), recipe)
-        texts = [self.clips[draw.clip].tokens for draw, _ in items]
-        batch = make_batch(mels, texts, self.prompt, self.tokenizer.eos_token_id)
+        targets = [self.composer.target(draw) for draw, _ in items]
+        batch = make_batch(
+            mels,
+            [target.text for target in targets],
+            [target.prompt for target in targets],
+            self.tokenizer.eos_token_id,
+            [target.first for target in targets],
+        )
         return {
             "input_features": torch.from_numpy(batch.mels),
             "decoder_input_ids": torch.from_numpy(batch.decoder_inputs),
@@ -143,13 +213,12 @@ def _augmenter(spec: TrainingSpec, clips: Sequence[Clip]) -> Augmenter | None:
     effects = spec.params.augmentation
     if not effects.is_on:
         return None
-    return Augmenter(effects, spec.params.seed, len(clips), lambda clip: _read(spec, clips[clip]))
+    return Augmenter(
+        effects, spec.params.seed, len(clips), lambda clip: read_flac(clips[clip].path)
+    )
 
 
-def _read(spec: TrainingSpec, clip: Clip) -> Samples:
-    return read_flac(spec.corpus / clip.row.audio)
-
-
-def _text_tokens(tokenizer: Any, text: str) -> list[int]:
+def text_tokens(tokenizer: Any, text: str) -> list[int]:
+    """The tokens of a transcript."""
     # Whisper's transcripts begin with a space.
     return list(tokenizer.encode(" " + text.strip(), add_special_tokens=False))

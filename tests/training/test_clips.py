@@ -25,6 +25,7 @@ from training.clips import (
 )
 from voiceforge.params import TrainingParams, domain_params
 
+SHIPPED = domain_params(Path(__file__).parents[2] / "params.yaml", "telephony-en").training
 PARAMS = TrainingParams(
     steps=50,
     batch_size=8,
@@ -46,9 +47,10 @@ PARAMS = TrainingParams(
     checkpoint_every=10,
     dev_utterances=8,
     seed=1,
-    augmentation=domain_params(
-        Path(__file__).parents[2] / "params.yaml", "telephony-en"
-    ).training.augmentation,
+    samples=SHIPPED.samples,
+    augmentation=SHIPPED.augmentation,
+    distillation=SHIPPED.distillation,
+    replay=SHIPPED.replay,
 )
 
 DIGEST = "1ffa19578bd53e012fcac6a7b3ebf3c7d95c9b9f5ca50dbef9e1ffeb1bf00fc2"
@@ -123,7 +125,7 @@ def test_a_batch_is_as_wide_as_its_longest_clip_needs_and_never_wider_than_the_w
 
 def test_loss_is_taken_on_text_and_its_end_only() -> None:
     mels = np.zeros((2, 80, 100), dtype=np.float32)
-    batch = make_batch(mels, [[7, 8, 9], [5]], prompt=[1, 2], end=3)
+    batch = make_batch(mels, [[7, 8, 9], [5]], prompts=[[1, 2]] * 2, end=3)
     assert batch.decoder_inputs.tolist() == [[1, 2, 7, 8, 9], [1, 2, 5, 3, 3]]
     skip = IGNORED
     assert batch.labels.tolist() == [[skip, 7, 8, 9, 3], [skip, 5, 3, skip, skip]]

@@ -15,6 +15,8 @@ from voiceforge.params.evaluation import GatesParams as GatesParams
 from voiceforge.params.loading import domain_params as domain_params
 from voiceforge.params.loading import load_params as load_params
 from voiceforge.params.loading import parse_params as parse_params
+from voiceforge.params.samples import NoSpeechSound as NoSpeechSound
+from voiceforge.params.samples import SampleParams as SampleParams
 from voiceforge.params.sources import KINDS as KINDS
 from voiceforge.params.sources import ClipsPerAccent as ClipsPerAccent
 from voiceforge.params.sources import CommonVoiceSource as CommonVoiceSource
@@ -30,6 +32,8 @@ from voiceforge.params.sources import PromptsSource as PromptsSource
 from voiceforge.params.sources import Source as Source
 from voiceforge.params.sources import Voices as Voices
 from voiceforge.params.splits import SplitParams as SplitParams
+from voiceforge.params.training import DistillationParams as DistillationParams
+from voiceforge.params.training import ReplayParams as ReplayParams
 from voiceforge.params.training import TrainingParams as TrainingParams
 from voiceforge.params.validation import AgreementParams as AgreementParams
 from voiceforge.params.validation import ValidationParams as ValidationParams

@@ -2,12 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from voiceforge.params.augmentation import AugmentationParams
 from voiceforge.params.base import Between, Positive, Share, Strict
+from voiceforge.params.samples import SampleParams
+from voiceforge.params.sources import Source
+
+
+class ReplayParams(Strict):
+    """General audio in the mix, so that other speech and other languages are not forgotten."""
+
+    share: Share = Field(description="Share of the drawn clips that are replayed; 0 for off.")
+    sources: tuple[Source, ...] = Field(
+        description="Where they come from, of the kinds of `sources`. Of each the texts of the "
+        "train split are replayed, those of dev and test are left to evaluation."
+    )
+
+    @model_validator(mode="after")
+    def _sourced(self) -> Self:
+        if self.share and not self.sources:
+            raise ValueError("share is above 0 and sources is empty: name what to replay")
+        return self
+
+
+class DistillationParams(Strict):
+    """What the student learns from the base model that hears the whole 30 s window."""
+
+    logits: float = Field(
+        ge=0.0,
+        description="Weight of the divergence from the base model's next tokens, beside 1 for the "
+        "transcript; 0 for off. It counts where the base model's likeliest token is the "
+        "transcript's.",
+    )
+    encoder: float = Field(
+        ge=0.0,
+        description="Weight of the distance from the base model's encoder states on the clip's own "
+        "frames; 0 for off.",
+    )
+    temperature: float = Field(
+        gt=0.0, le=20.0, description="Divides both models' logits before they are compared."
+    )
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is learnt from the base model."""
+        return self.logits > 0 or self.encoder > 0
+
 
 _SWITCHES = ("rslora", "dora", "quantized_base")
 
@@ -80,7 +123,10 @@ class TrainingParams(Strict):
         description="Seed of the order of clips, their silence, their augmentation and the LoRA "
         "initialisation."
     )
+    samples: SampleParams
     augmentation: AugmentationParams
+    distillation: DistillationParams
+    replay: ReplayParams
 
     def outcome(self) -> dict[str, Any]:
         """What a training's outcome depends on, JSON values: all but what is off.
@@ -92,6 +138,13 @@ class TrainingParams(Strict):
             if not fields[switch]:
                 del fields[switch]
         del fields["gradient_checkpointing"]  # the same numbers, in less memory
+        fields = {**fields, "samples": self.samples.outcome()}
+        if not self.samples.is_on:
+            fields = _without(fields, "samples")
+        if not self.distillation.is_on:
+            fields = _without(fields, "distillation")
+        if not self.replay.share:
+            fields = _without(fields, "replay")
         effects = self.augmentation.effects
         used = {name: fields["augmentation"][name] for name in effects if effects[name].probability}
         return {**fields, "augmentation": used} if used else _without(fields, "augmentation")

@@ -1,0 +1,383 @@
+"""What Whisper can do beside plain transcripts, measured on any of its models, before and after.
+
+Every ability is a rate of failures over chances, lower is better, with one item a clip (or word),
+so that two models are compared on the same items: pooled rates, clusters drawn together.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+
+from data.audio import SAMPLE_RATE, Samples
+from data.augmentation.no_speech import no_speech
+from data.augmentation.samples import generator
+from data.features import WINDOW_FRAMES
+from data.sources.espeak_library import speak
+from evaluation.metrics import per_utterance_errors
+from evaluation.significance import PairedBootstrap, paired_bootstrap
+from evaluation.text import normalise
+from training.alignment import SpokenWord, Transcribed, align_words, speech_span
+from training.context import prompt_tokens
+from training.formatting import judged_words
+from training.listening import Heard, Listener
+from training.samples import cut_at
+from voiceforge.errors import UsageError
+from voiceforge.params import NoSpeechSound
+
+ABILITIES = (
+    "timestamps", "prompting", "silence", "window", "formatting", "half sentences", "languages",
+)  # fmt: skip
+
+TOLERANCE = 0.5
+"""Seconds by which a segment may start or end beside the speech."""
+NAMES = (
+    "Jon Smyth", "Kathryn Clarke", "Geoffrey Browne", "Aleksandr Petrov", "Siobhan Reilly",
+    "Meghan Thomsen", "Stephan Mueller", "Lynne Haynes", "Rhys Llewelyn", "Catharina Nilsson",
+    "Graeme Rae", "Zoe Kowalczyk", "Mikael Jonsson", "Karyn Whyte", "Bryan Leigh", "Philippa Grey",
+)  # fmt: skip
+"""Spelt as a listener would not guess."""
+_CARRIERS = {
+    "en": "Please hold while I connect you to {}.",
+    "it": "Attenda, la metto in contatto con {}.",
+    "es": "Por favor espere, le comunico con {}.",
+    "fr": "Merci de patienter, je vous mets en relation avec {}.",
+    "de": "Bitte warten Sie, ich verbinde Sie mit {}.",
+}
+_VOICES = {"en": "en-us"}
+_LEAD = 0.6
+_SOUND_SECONDS = 1.5, 3.0, 6.0
+_SOUND_LEVELS = -60.0, -35.0
+_HALVES = (0.35, 0.6, 0.8)
+_SEED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One chance, or several of one clip, to fail.
+
+    Attributes:
+        id: the same for every model.
+        cluster: items of one cluster are drawn together.
+    """
+
+    id: str
+    cluster: str
+    failures: int
+    chances: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One ability of one model.
+
+    Attributes:
+        ability: one of `ABILITIES`.
+        fails: what counts as a failure, and of what it is a share.
+        items: what it rests on.
+        figures: other figures by name.
+    """
+
+    ability: str
+    fails: str
+    items: tuple[Item, ...]
+    figures: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def failures(self) -> int:
+        return sum(item.failures for item in self.items)
+
+    @property
+    def chances(self) -> int:
+        return sum(item.chances for item in self.items)
+
+    @property
+    def rate(self) -> float:
+        """Failures over chances; NaN without chances."""
+        return self.failures / self.chances if self.chances else float("nan")
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One ability before and after.
+
+    Attributes:
+        n: items that both models were measured on.
+        change: a is after, b is before: a positive difference is a loss.
+    """
+
+    ability: str
+    before: Measured
+    after: Measured
+    n: int
+    change: PairedBootstrap
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the whole interval of the difference lies above zero."""
+        return self.change.difference.low > 0.0
+
+
+@dataclass(frozen=True)
+class AbilitySpeech:
+    """What abilities are measured on; made once, and used for every model.
+
+    Attributes:
+        language: ISO 639-1 code.
+        normaliser: name of the text normaliser of word errors.
+        clips: held-out clips with their transcripts.
+        words: of each clip, as the base model places them.
+        others: clips of other languages, for multilingual models.
+    """
+
+    language: str
+    normaliser: str
+    clips: tuple[Transcribed, ...]
+    words: tuple[tuple[SpokenWord, ...], ...]
+    others: dict[str, tuple[Transcribed, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        base: Path,
+        clips: Sequence[Transcribed],
+        *,
+        language: str,
+        normaliser: str,
+        others: dict[str, tuple[Transcribed, ...]] | None = None,
+    ) -> AbilitySpeech:
+        """Place the words of the clips with a base model.
+
+        Raises:
+            UsageError: no clips.
+        """
+        if not clips:
+            raise UsageError(
+                "There are no clips to measure abilities on. The domain needs utterances in its "
+                "test or dev split that are spoken by people."
+            )
+        listener = Listener(base)
+        prompt = prompt_tokens(listener.model, listener.tokenizer, language)
+        words = tuple(map(tuple, align_words(listener.model, listener.tokenizer, prompt, clips)))
+        return cls(language, normaliser, tuple(clips), words, others or {})
+
+
+def measure_abilities(
+    folder: Path,
+    speech: AbilitySpeech,
+    *,
+    abilities: Sequence[str] = ABILITIES,
+    full_window: bool = False,
+) -> tuple[Measured, ...]:
+    """Measure a model; abilities that it cannot have are left out.
+
+    Left out are other languages for models of English alone, and prompting in a language for
+    which there is no carrier sentence.
+
+    Args:
+        folder: a Hugging Face folder of a Whisper model, base or merged.
+        speech: what to measure on.
+        abilities: which.
+        full_window: hear every clip in a 30 s window, though the model was trained on less.
+    """
+    listener = Listener(folder, full_window=full_window)
+    ways = {
+        "timestamps": _timestamps,
+        "prompting": _prompting,
+        "silence": _silence,
+        "window": _window,
+        "formatting": _formatting,
+        "half sentences": _half_sentences,
+        "languages": _languages,
+    }
+    found = (ways[ability](listener, speech) for ability in abilities)
+    return tuple(one for one in found if one is not None)
+
+
+def compare(
+    before: Sequence[Measured],
+    after: Sequence[Measured],
+    *,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = _SEED,
+) -> tuple[Compared, ...]:
+    """What changed, ability by ability, on the items that both were measured on.
+
+    Raises:
+        ValueError: an item has other chances in one than in the other.
+    """
+    compared = []
+    measured_before = {one.ability: one for one in before}
+    for new in after:
+        old = measured_before.get(new.ability)
+        if old is None:
+            continue
+        known = {item.id: item for item in old.items}
+        pairs = [(known[item.id], item) for item in new.items if item.id in known]
+        if any(one.chances != other.chances for one, other in pairs):
+            raise ValueError(f"{new.ability}: not the same chances before and after")
+        labels = {name: at for at, name in enumerate({one.cluster: 0 for one, _ in pairs})}
+        if not pairs:
+            continue
+        change = paired_bootstrap(
+            np.array([item.failures for _, item in pairs]),
+            np.array([item.failures for item, _ in pairs]),
+            np.array([item.chances for item, _ in pairs]),
+            np.array([labels[item.cluster] for item, _ in pairs]),
+            confidence=confidence,
+            resamples=resamples,
+            seed=seed,
+        )
+        compared.append(Compared(new.ability, old, new, len(pairs), change))
+    return tuple(compared)
+
+
+def _timestamps(listener: Listener, speech: AbilitySpeech) -> Measured:
+    silence = np.zeros(round(_LEAD * SAMPLE_RATE), dtype=np.float32)
+    spans = [speech_span(clip.samples) for clip in speech.clips]
+    chosen = [(at, span) for at, span in enumerate(spans) if span is not None]
+    audio = [np.concatenate([silence, speech.clips[at].samples, silence]) for at, _ in chosen]
+    items, starts, ends = [], [], []
+    for (at, (low, high)), heard in zip(
+        chosen, listener.hear(audio, speech.language, times=True), strict=True
+    ):
+        misses = 2
+        if heard.segments:
+            starts.append(abs(heard.segments[0][0] - (_LEAD + low)))
+            ends.append(abs(heard.segments[-1][1] - (_LEAD + high)))
+            misses = (starts[-1] > TOLERANCE) + (ends[-1] > TOLERANCE)
+        items.append(Item(f"{at}", f"{at}", misses, 2))
+    figures = {"clips without times": float(len(chosen) - len(starts))}
+    if starts:
+        figures["median start error, s"] = statistics.median(starts)
+        figures["median end error, s"] = statistics.median(ends)
+    fails = f"starts and ends of speech missed by over {TOLERANCE:g} s"
+    return Measured("timestamps", fails, tuple(items), figures)
+
+
+def _prompting(listener: Listener, speech: AbilitySpeech) -> Measured | None:
+    carrier = _CARRIERS.get(speech.language)
+    if carrier is None:
+        return None
+    voice = _VOICES.get(speech.language, speech.language)
+    audio = [speak(carrier.format(name), voice) for name in NAMES]
+    plain = listener.hear(audio, speech.language)
+    items, right = [], 0
+    for at, name in enumerate(NAMES):
+        other = NAMES[(at + 5) % len(NAMES)]
+        (heard,) = listener.hear([audio[at]], speech.language, before=f"{other}, {name}")
+        words = name.split()
+        missed = sum(word not in heard.text for word in words)
+        right += sum(word in plain[at].text for word in words)
+        items.append(Item(name, name, missed, len(words)))
+    figures = {"right without the prompt": right / (2 * len(NAMES))}
+    return Measured("prompting", "prompted names misspelt", tuple(items), figures)
+
+
+def _silence(listener: Listener, speech: AbilitySpeech) -> Measured:
+    sounds: list[tuple[str, Samples]] = []
+    for sound in get_args(NoSpeechSound):
+        for number, seconds in enumerate(_SOUND_SECONDS):
+            for level in _SOUND_LEVELS if sound in ("white", "pink", "tones") else (0.0,):
+                clip = speech.clips[number % len(speech.clips)].samples
+                rng = generator(_SEED, sound, seconds, level)
+                made = _no_speech(sound, seconds, level, clip, rng)
+                sounds.append((f"{sound} {seconds:g} s {level:g} dB", made))
+    heard = listener.hear([made for _, made in sounds], speech.language)
+    items = [
+        Item(name, name, int(not one.is_nothing), 1)
+        for (name, _), one in zip(sounds, heard, strict=True)
+    ]
+    spoken = listener.hear([clip.samples for clip in speech.clips], speech.language)
+    figures = {
+        "mean no-speech probability": statistics.mean(one.no_speech for one in heard),
+        "the same on speech": statistics.mean(one.no_speech for one in spoken),
+        "speech taken for nothing": float(sum(one.is_nothing for one in spoken)),
+    }
+    return Measured("silence", "sounds without speech that are given words", tuple(items), figures)
+
+
+def _no_speech(
+    sound: NoSpeechSound, seconds: float, level: float, clip: Samples, rng: np.random.Generator
+) -> Samples:
+    return no_speech(sound, round(seconds * SAMPLE_RATE), level, clip, rng)
+
+
+def _window(listener: Listener, speech: AbilitySpeech) -> Measured:
+    items = _word_errors(listener, speech.clips, speech.language, speech.normaliser)
+    return Measured("window", "word errors in 30 s windows", items)
+
+
+def _languages(listener: Listener, speech: AbilitySpeech) -> Measured | None:
+    if not listener.is_multilingual or not speech.others:
+        return None
+    items: tuple[Item, ...] = ()
+    for language, clips in sorted(speech.others.items()):
+        items += _word_errors(listener, clips, language, "whisper-basic")
+    return Measured("languages", f"word errors in {', '.join(sorted(speech.others))}", items)
+
+
+def _word_errors(
+    listener: Listener, clips: Sequence[Transcribed], language: str, normaliser: str
+) -> tuple[Item, ...]:
+    samples = [clip.samples for clip in clips]
+    heard = listener.hear(samples, language, least_frames=WINDOW_FRAMES)
+    table = per_utterance_errors(
+        [normalise(clip.text, normaliser, language) for clip in clips],
+        [normalise(one.text, normaliser, language) for one in heard],
+    )
+    return tuple(
+        Item(f"{language} {at}", f"{language} {at}", int(errors), int(words))
+        for at, (errors, words) in enumerate(table)
+    )
+
+
+def _formatting(listener: Listener, speech: AbilitySpeech) -> Measured:
+    heard = listener.hear([clip.samples for clip in speech.clips], speech.language)
+    items: list[Item] = []
+    marks = {"casing": [0, 0], "punctuation": [0, 0]}
+    for at, (clip, one) in enumerate(zip(speech.clips, heard, strict=True)):
+        for word in judged_words(clip.text, one.text):
+            items.append(Item(f"{at}:{word.place}", f"{at}", int(not word.is_kept), 1))
+            for name, kept in (("casing", word.keeps_case), ("punctuation", word.keeps_marks)):
+                marks[name][0] += kept
+                marks[name][1] += 1
+    figures = {f"{name} kept": kept / max(1, words) for name, (kept, words) in marks.items()}
+    fails = "recognised words with other punctuation or casing"
+    return Measured("formatting", fails, tuple(items), figures)
+
+
+def _half_sentences(listener: Listener, speech: AbilitySpeech) -> Measured:
+    audio: list[Samples] = []
+    known: list[tuple[int, int, str]] = []
+    for at, (clip, words) in enumerate(zip(speech.clips, speech.words, strict=True)):
+        times = [(word.start, word.end) for word in words]
+        if len(times) < 4:
+            continue
+        wanted = times[0][0] + _HALVES[at % len(_HALVES)] * (times[-1][1] - times[0][0])
+        cut, heard = cut_at(wanted, times)
+        audio.append(clip.samples[: round(cut * SAMPLE_RATE)])
+        begun = sum(start < cut for start, _ in times)
+        known.append((at, begun, " ".join(word.text for word in words[:heard])))
+    said: list[Heard] = listener.hear(audio, speech.language)
+    items, invented_clips = [], 0
+    texts, spoken = [], []
+    for (at, begun, reference), one in zip(known, said, strict=True):
+        invented = max(0, len(one.text.split()) - begun)
+        invented_clips += invented > 0
+        items.append(Item(f"{at}", f"{at}", invented, begun))
+        texts.append(normalise(reference, speech.normaliser, speech.language))
+        spoken.append(normalise(one.text, speech.normaliser, speech.language))
+    table = per_utterance_errors(texts, spoken)
+    figures = {
+        "clips with invented words": invented_clips / max(1, len(items)),
+        "word error rate up to the cut": table[:, 0].sum() / max(1, table[:, 1].sum()),
+    }
+    fails = "words beyond those begun before the cut, of these"
+    return Measured("half sentences", fails, tuple(items), figures)
