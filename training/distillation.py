@@ -126,8 +126,9 @@ def batch_lesson(
 
     Args:
         lessons: one for each clip.
-        labels: int64 [clips, labels], `IGNORED` where no loss is taken. A clip whose labels are not
-            those that its lesson is about is not taught tokens.
+        labels: int64 [clips, labels], `IGNORED` where no loss is taken. A clip whose labels do not
+            end with those that its lesson is about is not taught tokens; others before them are no
+            part of it.
         whole: whether each clip's frames are those that the teacher heard; not so where it was cut
             or its speed was changed. Otherwise it is not taught states.
     """
@@ -142,7 +143,7 @@ def batch_lesson(
     taught = torch.zeros(clips, width, dtype=torch.bool)
     for row, (one, frames) in enumerate(zip(lessons, kept, strict=True)):
         states[row, :frames] = one.states[:frames]
-        places = (labels[row] != IGNORED).nonzero().flatten()
+        places = (labels[row] != IGNORED).nonzero().flatten()[-len(one.labels) :]
         if choices and torch.equal(labels[row, places], one.labels.long()):
             tokens[row, places], log_probs[row, places] = one.tokens, one.log_probs
             taught[row, places] = one.tokens[:, 0] == one.labels
@@ -197,8 +198,8 @@ def token_loss(
     probs = expected.exp()
     rest = (1.0 - probs.sum(-1, keepdim=True)).clamp_min(torch.finfo(torch.float16).tiny)
     probs, expected = torch.cat([probs, rest], -1), torch.cat([expected, rest.log()], -1)
-    divergence = (probs * (expected - said)).sum()
-    return divergence * temperature**2 / (labels != IGNORED).sum()
+    divergence: torch.Tensor = (probs * (expected - said)).sum() * temperature**2
+    return divergence / (labels != IGNORED).sum()
 
 
 def state_loss(states: torch.Tensor, lesson: BatchLesson) -> torch.Tensor:

@@ -12,7 +12,7 @@ from transformers import AutoTokenizer
 
 from data.audio import Samples, read_flac
 from data.augmentation.chain import Augmenter
-from data.tables import read_utterances
+from data.tables import UTTERANCES, read_utterances
 from data.utterance import Utterance
 from training.clips import (
     Draw,
@@ -97,10 +97,15 @@ class PreparedRun:
                 f"{longest:g} (the shortest has {shortest:.1f} s) or have more than {room} tokens. "
                 "Raise maximum_seconds (at most 30) in params.yaml, or cut the recordings."
             )
-        human = [not clip.row.is_synthetic for clip in clips]
-        plan = plan_batches([clip.row.duration for clip in clips], human, spec.params)
-        chosen = choose_clips(dev, spec.params.dev_utterances, spec.params.seed)
         left_out = len(every) - len(clips)
+        clips += _replayed(spec, base, tokenizer)
+        plan = plan_batches(
+            [clip.row.duration for clip in clips],
+            [not clip.row.is_synthetic for clip in clips],
+            spec.params,
+            [clip.replayed for clip in clips],
+        )
+        chosen = choose_clips(dev, spec.params.dev_utterances, spec.params.seed)
         augmenter = _augmenter(spec, clips)
         return cls(spec, base, tokenizer, prompt, clips, chosen, left_out, plan, augmenter)
 
@@ -137,6 +142,19 @@ class PreparedRun:
             "decoder_input_ids": torch.from_numpy(batch.decoder_inputs),
             "labels": torch.from_numpy(batch.labels),
         }
+
+
+def _replayed(spec: TrainingSpec, base: Any, tokenizer: Any) -> list[Clip]:
+    """The general audio of a run, each clip with the prompt of its own language."""
+    if spec.replay is None:
+        return []
+    found = []
+    for row in read_utterances(spec.replay / UTTERANCES):
+        prompt = prompt_tokens(base, tokenizer, row.language)
+        tokens = text_tokens(tokenizer, row.text)
+        if len(prompt) + len(tokens) < base.config.max_target_positions:
+            found.append(Clip(row, tokens, prompt, spec.replay / row.audio, replayed=True))
+    return found
 
 
 def _augmenter(spec: TrainingSpec, clips: Sequence[Clip]) -> Augmenter | None:

@@ -105,7 +105,7 @@ class Teacher:
         rows = [self._run.clips[clip] for clip in clips]
         seconds = sum(one.row.duration for one in rows) if self._params.encoder else 0.0
         labels = sum(len(one.tokens) + 1 for one in rows) if self._params.logits else 0
-        wide = self._run.base.config.d_model
+        wide = int(self._run.base.config.d_model)
         return round(2 * wide * STATES_PER_SECOND * seconds) + 6 * CHOICES * labels
 
     @torch.no_grad()
