@@ -18,17 +18,18 @@ from lifecycle.corpus import with_forgotten
 from lifecycle.ledgers import same_text
 from lifecycle.workspace import Workspace
 from voiceforge.errors import StageError
+from voiceforge.files import read_json, write_json
 from voiceforge.params import DomainParams
 
 if TYPE_CHECKING:
     from data.utterance import Utterance
-    from serving.engines.contracts import Transcript
 
 STAGE = "replay"
 VERSION = 1
 FOLDER = "audio"
+_HEARD = "heard.json"
 _CHUNK = 32
-"""Clips between two pieces of news."""
+"""Clips between two savings of what was heard."""
 
 
 def make_replay(workspace: Workspace) -> Artifact | None:
@@ -46,7 +47,7 @@ def make_replay(workspace: Workspace) -> Artifact | None:
     params = domain.training.replay
     if not params.share:
         return None
-    general = _general(domain)
+    general, asked = _general(domain), domain.validation
     forgotten = read_forgotten(settings.ledgers / domain.name)
     inputs = {
         "sources": source_fingerprint(general, project=settings.project),
@@ -55,7 +56,7 @@ def make_replay(workspace: Workspace) -> Artifact | None:
     if params.labels == "base-model":
         inputs[base_engine.STAGE] = base_engine.make_base_engine(workspace).sha256
 
-    def build(folder: Path, _: Path) -> Mapping[str, Any]:
+    def build(folder: Path, checkpoints: Path) -> Mapping[str, Any]:
         from data.corpus import UTTERANCES, build_corpus
         from data.tables import read_utterances, write_utterances
         from training.replay import HeldOut, may_be_replayed
@@ -77,12 +78,12 @@ def make_replay(workspace: Workspace) -> Artifact | None:
         for row in read_utterances(folder / UTTERANCES):
             if row.duration > domain.training.maximum_seconds:
                 left_out["too long"] += 1
-            elif why := may_be_replayed(row, held_out, domain.splits):
+            elif why := may_be_replayed(row, held_out, domain.splits, asked):
                 left_out[why] += 1
             else:
                 kept.append(replace(row, split="train"))
         if params.labels == "base-model":
-            kept = _heard(workspace, folder, kept, left_out)
+            kept = _heard(workspace, folder, checkpoints / _HEARD, kept, left_out)
         if not kept:
             why = ", ".join(f"{count} {reason}" for reason, count in left_out.most_common())
             raise StageError(
@@ -106,6 +107,8 @@ def make_replay(workspace: Workspace) -> Artifact | None:
         "labels": params.labels,
         "maximum_seconds": domain.training.maximum_seconds,
         "splits": domain.splits.model_dump(mode="json"),
+        "require_consent": asked.require_consent,
+        "licences": list(asked.licences),
     }
     return workspace.make(STAGE, VERSION, with_forgotten(inputs, forgotten), parameters, build)
 
@@ -118,42 +121,66 @@ def _general(domain: DomainParams) -> DomainParams:
 
 
 def _heard(
-    workspace: Workspace, folder: Path, rows: Sequence[Utterance], left_out: Counter[str]
+    workspace: Workspace,
+    folder: Path,
+    memory: Path,
+    rows: Sequence[Utterance],
+    left_out: Counter[str],
 ) -> list[Utterance]:
     """The rows with what the base model hears for a text, where it is sure of it."""
     from training.replay import doubt
 
+    said = _transcribe(workspace, folder, memory, rows)
     kept = []
-    for row, said in zip(rows, _transcribe(workspace, folder, rows), strict=True):
-        log_probs, no_speech = said.token_logprobs, said.no_speech_probability
-        if why := doubt(said.text, log_probs, no_speech, row.text, row.language):
+    for row in rows:
+        text, log_probs, no_speech = said[_key(row)]
+        if why := doubt(text, log_probs, no_speech, row.text, row.language):
             left_out[why] += 1
         else:
-            kept.append(replace(row, text=said.text.strip()))
+            kept.append(replace(row, text=text.strip()))
     return kept
 
 
-def _transcribe(workspace: Workspace, folder: Path, rows: Sequence[Utterance]) -> list[Transcript]:
-    """What the base model hears in its whole window, each clip in its own language; in order."""
+def _transcribe(
+    workspace: Workspace, folder: Path, memory: Path, rows: Sequence[Utterance]
+) -> dict[str, tuple[str, list[float], float]]:
+    """What the base model hears in its whole window, each clip in its own language.
+
+    Returns:
+        By `_key` the text, its tokens' log-probabilities and the probability that nothing is said.
+        `memory` keeps them for a run that is killed.
+    """
     from data.audio import read_flac
     from serving.engines import load_engine
     from serving.engines.contracts import DecodingOptions
 
+    said: dict[str, tuple[str, list[float], float]] = {}
+    if memory.is_file():
+        said = {key: (known[0], known[1], known[2]) for key, known in read_json(memory).items()}
     place = base_engine.engine_folder(workspace.current(base_engine.STAGE))
     engine = load_engine(place, threads=workspace.settings.threads)
     size = workspace.domain.evaluation.batch_size
-    order = sorted(range(len(rows)), key=lambda at: (rows[at].language, rows[at].duration))
-    said: dict[int, Transcript] = {}
+    unsaved = 0
     for language in sorted({row.language for row in rows}):
-        own = [at for at in order if rows[at].language == language]
-        for start in range(0, len(own), size):
-            chosen = own[start : start + size]
-            clips = [read_flac(folder / rows[at].audio) for at in chosen]
+        waiting = {_key(row): row for row in rows if row.language == language}
+        order = sorted(waiting.keys() - said.keys(), key=lambda key: (waiting[key].duration, key))
+        for start in range(0, len(order), size):
+            chosen = order[start : start + size]
+            clips = [read_flac(folder / waiting[key].audio) for key in chosen]
             heard = engine.transcribe(clips, DecodingOptions(language=language))
-            said.update(zip(chosen, heard, strict=True))
-            if len(said) % _CHUNK < size:
+            for key, one in zip(chosen, heard, strict=True):
+                said[key] = one.text, list(one.token_logprobs), one.no_speech_probability
+            unsaved += len(chosen)
+            if unsaved >= _CHUNK:
+                write_json(memory, said)
+                unsaved = 0
                 workspace.report(STAGE, len(said), len(rows), "heard by the base model")
-    return [said[at] for at in range(len(rows))]
+    return said
+
+
+def _key(row: Utterance) -> str:
+    """Equal for equal audio in one language, which is heard once."""
+    return f"{row.language}-{row.audio_sha256}"
 
 
 def _remove_unused(folder: Path, kept: Sequence[Utterance]) -> None:

@@ -161,7 +161,7 @@ def distillation_loss(
         lesson: of the batch.
         params: the weights and the temperature.
     """
-    loss = outputs.logits.new_zeros(())
+    loss: torch.Tensor = outputs.logits.new_zeros(())
     if params.logits:
         loss = loss + params.logits * token_loss(outputs.logits, labels, lesson, params.temperature)
     if params.encoder:

@@ -20,7 +20,7 @@ from data.splits import hash_split, text_key
 from data.utterance import Utterance
 from evaluation.metrics import word_errors
 from evaluation.text import normalise
-from voiceforge.params import SplitParams
+from voiceforge.params import SplitParams, ValidationParams
 
 LEAST_LOG_PROB = -1.0
 MOST_COMPRESSION = 2.4
@@ -59,13 +59,20 @@ class HeldOut:
         return cls(texts, frozenset(row.speaker for row in held) - trained, same)
 
 
-def may_be_replayed(row: Utterance, held_out: HeldOut, params: SplitParams) -> str:
+def may_be_replayed(
+    row: Utterance, held_out: HeldOut, params: SplitParams, validation: ValidationParams
+) -> str:
     """Why a recording may not be replayed; "" where it may.
 
     A text may be only where its own hash puts it into train, whatever corpus it comes from: an
     evaluation of general speech that takes its texts from the test split of the same shares and
-    seed can meet none that was replayed.
+    seed can meet none that was replayed. Consent and licences are those that the domain asks of its
+    own corpus.
     """
+    if row.consent == "refused" or (validation.require_consent and row.consent != "granted"):
+        return "without consent"
+    if validation.licences and row.licence not in validation.licences:
+        return "a licence that is not allowed"
     if held_out.same(row.text) in held_out.texts:
         return "a text of dev or test"
     if row.speaker in held_out.speakers:

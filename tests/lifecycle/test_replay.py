@@ -23,6 +23,7 @@ from lifecycle import splits
 from lifecycle.adapter import parameters
 from lifecycle.replay import STAGE, make_replay
 from lifecycle.workspace import Workspace, open_workspace
+from serving.engines.ctranslate2 import CTranslate2Engine
 from voiceforge.errors import StageError
 from voiceforge.settings import Settings, load_settings
 
@@ -116,22 +117,59 @@ def test_what_is_replayed_is_apart_from_evaluation_and_says_what_the_base_model_
     assert again is not None
     assert again.reused
 
-    first = next(one for number, one in enumerate(prompts) if number in allowed)
-    elsewhere = make_replay(with_splits(settings, own(first.text.upper(), "test")))
-    assert elsewhere is not None
-    assert elsewhere.summary["left_out"]["a text of dev or test"] == 1
 
-
-def test_references_are_taken_where_they_are_asked_for(settings: Settings) -> None:
-    workspace = with_splits(settings, own("hello", "train"))
+def with_references(workspace: Workspace) -> Workspace:
     asked = workspace.domain.training.replay.model_copy(update={"labels": "reference"})
     training = workspace.domain.training.model_copy(update={"replay": asked})
     domain = workspace.domain.model_copy(update={"training": training})
-    made = make_replay(replace(workspace, domain=domain))
+    return replace(workspace, domain=domain)
+
+
+def test_references_are_taken_where_they_are_asked_for(settings: Settings) -> None:
+    made = make_replay(with_references(with_splits(settings, own("hello", "train"))))
     assert made is not None
     rows = read_utterances(made.path / UTTERANCES)
     table = (settings.project / "general" / "table.csv").read_text()
     assert all(f'"{row.text}"' in table for row in rows)
+    held_out = with_splits(settings, own(rows[0].text.upper(), "test"))
+    elsewhere = make_replay(with_references(held_out))
+    assert elsewhere is not None
+    assert elsewhere.summary["left_out"]["a text of dev or test"] == 1
+    assert elsewhere.summary["utterances"] == len(rows) - 1
+
+
+def test_what_was_heard_before_a_kill_is_not_heard_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed after the first batch; the second run hears the others only."""
+    monkeypatch.setattr("lifecycle.replay._CHUNK", 1)
+    heard: list[int] = []
+    transcribe = CTranslate2Engine.transcribe
+
+    def killed(self: Any, clips: Any, options: Any) -> Any:
+        if heard:
+            raise KeyboardInterrupt
+        heard.append(len(clips))
+        return transcribe(self, clips, options)
+
+    workspace = with_splits(settings, own("hello", "train"))
+    few = workspace.domain.evaluation.model_copy(update={"batch_size": 2})
+    workspace = replace(workspace, domain=workspace.domain.model_copy(update={"evaluation": few}))
+    monkeypatch.setattr(CTranslate2Engine, "transcribe", killed)
+    with pytest.raises(KeyboardInterrupt):
+        make_replay(workspace)
+    heard.clear()
+
+    def counted(self: Any, clips: Any, options: Any) -> Any:
+        heard.append(len(clips))
+        return transcribe(self, clips, options)
+
+    monkeypatch.setattr(CTranslate2Engine, "transcribe", counted)
+    made = make_replay(workspace)
+    assert made is not None
+    doubted = sum(made.summary["left_out"].values())
+    waiting = made.summary["left_out"]["left to evaluation by the hash of its text"]
+    assert sum(heard) == made.summary["utterances"] + doubted - waiting - 2
 
 
 def test_nothing_left_to_replay_is_an_error_that_says_why(settings: Settings) -> None:

@@ -22,10 +22,11 @@ from training.lora import train
 from training.prepared import PreparedRun
 from training.recipe import TrainingProgress, TrainingSpec
 from training.replay import HeldOut, compression_ratio, doubt, may_be_replayed
-from voiceforge.params import PromptsSource, ReplayParams, SplitParams
+from voiceforge.params import PromptsSource, ReplayParams, SplitParams, domain_params
 
 SPLITS = SplitParams(train=0.5, dev=0.1, test=0.4, minimum_speakers=5, seed=20)
 GENERAL = PromptsSource(kind="prompts", language="fr")
+ASKED = domain_params(Path(__file__).parents[2] / "params.yaml", "telephony-en").validation
 SURE = (-0.1, -0.2)
 
 clips = st.lists(
@@ -81,7 +82,7 @@ def test_no_text_of_a_test_split_of_these_shares_is_ever_replayed(texts: list[st
     nothing = HeldOut.of([], text_key)
     for text in texts:
         side = hash_split(text_key(text), SPLITS)
-        assert (may_be_replayed(row(text), nothing, SPLITS) == "") is (side == "train")
+        assert (may_be_replayed(row(text), nothing, SPLITS, ASKED) == "") is (side == "train")
 
 
 def test_texts_and_speakers_that_the_domain_holds_out_are_not_replayed() -> None:
@@ -93,11 +94,28 @@ def test_texts_and_speakers_that_the_domain_holds_out_are_not_replayed() -> None
         row("else", "left", "left-out"),
     ]
     held = HeldOut.of(rows, text_key)
-    assert may_be_replayed(row(trained, "new"), held, SPLITS) == ""
-    assert may_be_replayed(row(trained, "both"), held, SPLITS) == ""
-    assert may_be_replayed(row(trained, "tester"), held, SPLITS) == "a speaker of dev or test"
+    assert may_be_replayed(row(trained, "new"), held, SPLITS, ASKED) == ""
+    assert may_be_replayed(row(trained, "both"), held, SPLITS, ASKED) == ""
+    assert (
+        may_be_replayed(row(trained, "tester"), held, SPLITS, ASKED) == "a speaker of dev or test"
+    )
     moved = HeldOut.of([*rows, row(f"{trained}!", "x", "dev")], text_key)
-    assert may_be_replayed(row(trained, "new"), moved, SPLITS) == "a text of dev or test"
+    assert may_be_replayed(row(trained, "new"), moved, SPLITS, ASKED) == "a text of dev or test"
+
+
+def test_consent_and_licence_are_asked_as_of_the_corpus() -> None:
+    trained = next(text for text in map(str, range(99)) if hash_split(text, SPLITS) == "train")
+    nothing = HeldOut.of([], text_key)
+    unknown = dataclasses.replace(row(trained), consent="unknown")
+    assert may_be_replayed(unknown, nothing, SPLITS, ASKED) == ""
+    refused = dataclasses.replace(row(trained), consent="refused")
+    assert may_be_replayed(refused, nothing, SPLITS, ASKED) == "without consent"
+    strict = ASKED.model_copy(update={"require_consent": True, "licences": ("CC0-1.0",)})
+    assert may_be_replayed(unknown, nothing, SPLITS, strict) == "without consent"
+    licence = "a licence that is not allowed"
+    assert may_be_replayed(row(trained), nothing, SPLITS, strict) == licence
+    free = dataclasses.replace(row(trained), licence="CC0-1.0")
+    assert may_be_replayed(free, nothing, SPLITS, strict) == ""
 
 
 @pytest.mark.parametrize(

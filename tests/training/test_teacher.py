@@ -206,6 +206,8 @@ def test_a_killed_training_that_is_distilled_goes_on_as_if_it_had_not_been(
     one, other = load_file(parts.output / name), load_file(whole.output / name)
     assert all(torch.equal(one[key], other[key]) for key in other)
     assert not (tmp_path / "killed" / LESSONS).exists()
+    last = dataclasses.replace(parts, output=tmp_path / "last")  # killed while it wrote its output
+    assert train(last, tmp_path / "killed", lambda _: None).losses == again.losses
 
 
 def test_a_disk_that_cannot_hold_the_lessons_is_refused_before_the_first_step(
