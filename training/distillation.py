@@ -1,14 +1,14 @@
 """What the base model says of a clip in its whole window, and the losses of a student beside it.
 
-The student hears mels cut to the clip's length, which the base model cannot transcribe from. It
-learns faster, and forgets less, when it is also told what the base hears in its whole window: the
-encoder's states on the clip's own frames, and the distribution of the next token.
+The student hears mels cut to the clip's length, which the base model cannot transcribe from. It is
+told what the base hears in its whole window besides: the encoder's states on the clip's own frames,
+and the distribution of the next token.
 
 The teacher is wrong exactly where a domain's terms and accents are. So its tokens count only where
-the one it finds most likely is the reference's (Meng et al. 2019, "Conditional Teacher-Student
-Learning": the reference teaches where the teacher errs); the cross entropy against the reference is
-taken everywhere. Distil-Whisper (Gandhi et al. 2023) drops whole clips with over 10% of word errors
-instead; by token less is lost. Its weights are 0.8 for the divergence beside 1 for the text.
+the one it finds most likely is the reference's, and the reference alone teaches where it errs (Meng
+et al. 2019, "Conditional Teacher-Student Learning"; unlike there, the cross entropy against the
+reference is taken everywhere). Distil-Whisper (Gandhi et al. 2023) drops whole clips with over 10%
+of word errors instead; token by token less is lost.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from voiceforge.errors import StageError
 from voiceforge.settings import Settings, load_settings
 
 DOMAIN = "calls"
-RECORDINGS = 14
+RECORDINGS = 10
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def test_what_is_replayed_is_apart_from_evaluation_and_says_what_the_base_model_
     held = made.summary["left_out"]["left to evaluation by the hash of its text"]
     assert held in (RECORDINGS - len(allowed), RECORDINGS - len(allowed) - 1)
     assert sum(made.summary["left_out"].values()) + len(rows) == RECORDINGS
-    assert 3 <= len(rows) <= len(allowed)
+    assert 2 <= len(rows) <= len(allowed)
     files = {path.relative_to(made.path).as_posix() for path in made.path.rglob("*.flac")}
     assert files == {row.audio for row in rows}
     references = {normalise(one.text, "whisper-english", "en") for one in prompts[:-1]}
