@@ -188,7 +188,7 @@ def test_a_killed_training_that_is_distilled_goes_on_as_if_it_had_not_been(
     plain = train(
         dataclasses.replace(alone, output=tmp_path / "plain"), tmp_path / "p", lambda _: None
     )
-    assert report.losses[0].loss > plain.losses[0].loss + 0.1
+    assert report.losses[0].loss > plain.losses[0].loss + 0.03
 
     def kill(progress: TrainingProgress) -> None:
         if progress.step == 4 and progress.loss:
