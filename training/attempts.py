@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from data.tables import UTTERANCES
 from training.recipe import LossPoint, Score, TrainingReport, TrainingSpec, best_step, has_words
 from voiceforge.errors import StorageError
 from voiceforge.files import (
@@ -222,5 +223,6 @@ def run_fingerprint(spec: TrainingSpec) -> str:
             "params": spec.params.outcome(),
             "utterances": sha256_file(spec.utterances),
             "base": {path.name: sha256_file(path) for path in weights},
+            **({"replay": sha256_file(spec.replay / UTTERANCES)} if spec.replay else {}),
         }
     )

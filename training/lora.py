@@ -80,7 +80,10 @@ def take_part(
     refuse_to_repeat(attempts, device)
     checkpoint = attempts.last_checkpoint()
     history = attempts.history(checkpoint) if checkpoint else History()
-    note = f"{len(run.clips)} clips, {len(run.dev)} dev clips, {device.why}"
+    replayed = sum(clip.replayed for clip in run.clips)
+    note = f"{len(run.clips) - replayed} clips, "
+    note += f"{replayed} of general audio, " if replayed else ""
+    note += f"{len(run.dev)} dev clips, {device.why}"
     kinds = special_kinds(run.plan)
     note += "".join(f", {count} draws {kind.replace('_', ' ')}" for kind, count in kinds.items())
     note += f", {ranks.size} processes share each batch" if ranks.size > 1 else ""
@@ -366,6 +369,7 @@ def _report(
 ) -> TrainingReport:
     """The report of a run, or of what it came to."""
     durations, done = run.durations, run.plan[: history.step]
+    own = [clip.row.duration for clip in run.clips if not clip.replayed]
     return TrainingReport(
         steps=history.step,
         best_step=best_step(history.dev),
@@ -373,8 +377,8 @@ def _report(
         dev=tuple(history.dev),
         seconds=history.seconds,
         audio_seconds=sum(draw.seconds(durations) for batch in done for draw in batch),
-        train_utterances=len(run.clips),
-        train_seconds=sum(durations),
+        train_utterances=len(own),
+        train_seconds=sum(own),
         left_out=run.left_out,
         left_out_texts=len(run.long_texts),
         left_out_ids=run.long_texts[:100],
@@ -390,4 +394,5 @@ def _report(
         language=run.spec.language,
         hyperparameters=run.spec.params.model_dump(mode="json"),
         versions=versions(),
+        replayed_utterances=len(durations) - len(own),
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from voiceforge.params import TrainingParams
 
-PATHS = ("base", "corpus", "utterances", "output")
+PATHS = ("base", "corpus", "utterances", "output", "replay")
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class TrainingSpec:
         params: hyperparameters, the `training` block of params.yaml.
         device: "cpu", "cuda" or "auto"; what trains.
         processes: that share each batch on this machine; its threads are shared among them.
+        replay: folder with the general audio to replay and its utterances.parquet; None for none.
     """
 
     language: str
@@ -40,6 +41,7 @@ class TrainingSpec:
     params: TrainingParams
     device: str = "auto"
     processes: int = 1
+    replay: Path | None = None
 
     @classmethod
     def from_params(
@@ -55,6 +57,7 @@ class TrainingSpec:
         threads: int,
         device: str = "auto",
         processes: int = 1,
+        replay: Path | None = None,
     ) -> TrainingSpec:
         return cls(
             language,
@@ -67,6 +70,7 @@ class TrainingSpec:
             params,
             device=device,
             processes=processes,
+            replay=replay,
         )
 
     @property
@@ -76,12 +80,12 @@ class TrainingSpec:
 
     def as_dict(self) -> dict[str, Any]:
         fields = {key: getattr(self, key) for key in self.__dataclass_fields__}
-        fields.update({key: str(fields[key]) for key in PATHS})
+        fields.update({key: str(fields[key]) for key in PATHS if fields[key] is not None})
         return {**fields, "params": self.params.model_dump(mode="json")}
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> TrainingSpec:
-        paths = {key: Path(fields[key]) for key in PATHS}
+        paths = {key: Path(fields[key]) for key in PATHS if fields.get(key) is not None}
         return cls(**{**fields, **paths, "params": TrainingParams(**fields["params"])})
 
 
@@ -103,7 +107,8 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class LossPoint:
-    """Mean training loss (nats per token) over the steps since the last point.
+    """Mean training loss over the steps since the last point: nats per token, and what
+    distillation adds with its weights.
 
     `gradient_norm` is the largest of those steps before clipping (to 1): one that grows a
     hundredfold foretells a training that goes astray. None in reports that do not know it.
@@ -181,7 +186,8 @@ class TrainingReport:
         dev: every dev score, in order of steps; slice "all", "human", and one for each accent.
         seconds: wall seconds of training, all attempts together.
         audio_seconds: seconds of speech heard in training, repeats counted.
-        train_utterances: clips trained on, `train_seconds` long in sum.
+        train_utterances: clips of the corpus trained on, `train_seconds` long in sum.
+        replayed_utterances: clips of general audio beside them.
         left_out: train clips that were too long for the recipe or for the decoder.
         minimum_mel_frames: shortest mel, in 10 ms frames, that the model was trained on.
         trailing_silence: least and most seconds of silence after a clip in training.
@@ -216,6 +222,7 @@ class TrainingReport:
     processes: int = 1
     left_out_texts: int = 0
     left_out_ids: tuple[str, ...] = ()
+    replayed_utterances: int = 0
 
     def dev_scores(self, step: int | None = None) -> tuple[Score, ...]:
         """Dev scores of one step, of the kept one by default."""
@@ -246,6 +253,7 @@ class TrainingReport:
             "audio_seconds": self.audio_seconds,
             "train_utterances": self.train_utterances,
             "train_seconds": self.train_seconds,
+            "replayed_utterances": self.replayed_utterances,
             "left_out": self.left_out,
             "left_out_texts": self.left_out_texts,
             "left_out_ids": list(self.left_out_ids),
