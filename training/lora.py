@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -20,13 +20,16 @@ from transformers.trainer_callback import PrinterCallback
 
 from data.audio import Samples
 from training.attempts import Attempts, History
+from training.backends import prepare
 from training.clips import Draw, batch_frames
 from training.machine import peak_memory, training_precision, versions
-from training.prepared import PreparedRun
 from training.recipe import LossPoint, TrainingProgress, TrainingReport, TrainingSpec, best_step
-from training.scoring import score, transcribe
+from training.scoring import score
 from voiceforge.errors import StageError, UsageError
 from voiceforge.files import new_folder, write_json
+
+if TYPE_CHECKING:
+    from training.backends import Run
 
 OnProgress = Callable[[TrainingProgress], None]
 
@@ -50,13 +53,14 @@ def train(spec: TrainingSpec, workspace: Path, on_progress: OnProgress) -> Train
     """
     torch.set_num_threads(spec.threads)
     set_seed(spec.params.seed)
-    run = PreparedRun.of(spec)
+    run = prepare(spec)
     model = get_peft_model(run.base, _lora(spec, run.base))
     bf16, why = training_precision()
     attempts = Attempts(workspace, spec)
     checkpoint = attempts.last_checkpoint()
     history = attempts.history(checkpoint) if checkpoint else History()
     note = f"{len(run.clips)} clips, {len(run.dev)} dev clips, {why}"
+    note += "".join(f", {chosen}" for chosen in run.notes)
     note += f", continues after step {history.step}" if checkpoint else ""
     steps = spec.params.steps
     on_progress(TrainingProgress(history.step, steps, seconds=history.seconds, note=note))
@@ -81,19 +85,27 @@ def _lora(spec: TrainingSpec, base: Any) -> LoraConfig:
     """The adapter's shape.
 
     Raises:
-        UsageError: a target is not the name of a linear module of the base model.
+        UsageError: a target is not the name of a linear module of the base model, or the rank is
+            larger than a layer.
     """
-    names = {
-        name.rpartition(".")[2]
-        for name, module in base.model.named_modules()
-        if isinstance(module, torch.nn.Linear)
-    }
-    unknown = [target for target in spec.params.targets if target not in names]
-    if unknown:
-        raise UsageError(
-            f"training.targets names {unknown[0]!r}, which is no linear module of the base model. "
-            f"It has: {', '.join(sorted(names))}."
-        )
+    layers: dict[str, list[torch.nn.Linear]] = {}
+    for name, module in base.model.named_modules():
+        if isinstance(module, torch.nn.Linear):
+            layers.setdefault(name.rpartition(".")[2], []).append(module)
+    for target in spec.params.targets:
+        if target not in layers:
+            raise UsageError(
+                f"training.targets names {target!r}, which is no linear module of the base model. "
+                f"It has: {', '.join(sorted(layers))}."
+            )
+        for layer in layers[target]:
+            size = min(layer.in_features, layer.out_features)
+            if spec.params.rank > size:
+                raise UsageError(
+                    f"training.rank is {spec.params.rank}, and the layer {target!r} of the base "
+                    f"model is {layer.in_features} x {layer.out_features}: a rank above {size} "
+                    f"says no more than the whole layer. Choose one from 1 to {size}."
+                )
     return LoraConfig(
         r=spec.params.rank,
         lora_alpha=spec.params.alpha,
@@ -134,7 +146,7 @@ def _arguments(spec: TrainingSpec, folder: Path, *, bf16: bool) -> TrainingArgum
 class _Clips(Dataset[tuple[Draw, Samples]]):
     """The audio of draws; the plan itself is the batch sampler."""
 
-    def __init__(self, run: PreparedRun) -> None:
+    def __init__(self, run: Run) -> None:
         self._run = run
 
     def __len__(self) -> int:
@@ -147,7 +159,7 @@ class _Clips(Dataset[tuple[Draw, Samples]]):
 class _LoraTrainer(Trainer):  # type: ignore[misc]
     """transformers' trainer on planned batches, which stops at a loss that is not finite."""
 
-    def __init__(self, *, run: PreparedRun, **arguments: Any) -> None:
+    def __init__(self, *, run: Run, **arguments: Any) -> None:
         super().__init__(train_dataset=_Clips(run), **arguments)
         self._run = run
 
@@ -173,7 +185,7 @@ class _News(TrainerCallback):  # type: ignore[misc]
 
     def __init__(
         self,
-        run: PreparedRun,
+        run: Run,
         model: PeftModel,
         history: History,
         attempts: Attempts,
@@ -209,14 +221,7 @@ class _News(TrainerCallback):  # type: ignore[misc]
 
     def _evaluate(self) -> None:
         run, step = self._run, self._history.step
-        hypotheses = transcribe(
-            run.base,
-            run.tokenizer,
-            run.prompt,
-            run.dev,
-            run.spec.corpus,
-            silence=run.spec.dev_silence,
-        )
+        hypotheses = run.transcribe(run.dev)
         scores = score(step, run.dev, hypotheses, run.spec)
         self._history.dev.extend(scores)
         self._attempts.save_adapter(step, self._model, run.spec.base.name)
@@ -247,9 +252,7 @@ class _News(TrainerCallback):  # type: ignore[misc]
         )
 
 
-def _report(
-    run: PreparedRun, model: PeftModel, history: History, *, precision: str
-) -> TrainingReport:
+def _report(run: Run, model: PeftModel, history: History, *, precision: str) -> TrainingReport:
     durations = run.durations
     return TrainingReport(
         steps=run.spec.params.steps,

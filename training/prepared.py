@@ -23,6 +23,7 @@ from training.clips import (
 )
 from training.context import load_model, prompt_tokens
 from training.recipe import TrainingSpec
+from training.scoring import transcribe
 from voiceforge.errors import UsageError
 
 
@@ -57,15 +58,7 @@ class PreparedRun:
             UsageError: nothing to train or evaluate on, a language that the base model does not
                 know, or babble to be mixed from a single clip.
         """
-        rows = read_utterances(spec.utterances)
-        known = [row for row in rows if row.split == "train"]
-        dev = [row for row in rows if row.split == "dev"]
-        for split, found in (("train", known), ("dev", dev)):
-            if not found:
-                raise UsageError(
-                    f"{spec.utterances} has none in its {split} split, of {len(rows)} utterances. "
-                    "Add recordings, or change the shares under splits in params.yaml."
-                )
+        known, dev = train_and_dev(spec)
         tokenizer = AutoTokenizer.from_pretrained(spec.base, local_files_only=True)
         base = load_model(spec.base)
         prompt = prompt_tokens(base, tokenizer, spec.language)
@@ -102,6 +95,22 @@ class PreparedRun:
         recipe = self.augmenter.recipe(draw.position, self.clips[draw.clip].row.duration)
         return self.augmenter.hear(draw.clip, samples, recipe)
 
+    def transcribe(self, rows: Sequence[Utterance]) -> list[str]:
+        """Transcripts of clips, in order; see `training.scoring.transcribe`."""
+        return transcribe(
+            self.base,
+            self.tokenizer,
+            self.prompt,
+            rows,
+            self.spec.corpus,
+            silence=self.spec.dev_silence,
+        )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was chosen for this model, and why."""
+        return ()
+
     def collate(self, items: Sequence[tuple[Draw, Samples]]) -> dict[str, torch.Tensor]:
         """The tensors of one batch."""
         frames = batch_frames([draw for draw, _ in items], self.durations)
@@ -117,6 +126,24 @@ class PreparedRun:
             "decoder_input_ids": torch.from_numpy(batch.decoder_inputs),
             "labels": torch.from_numpy(batch.labels),
         }
+
+
+def train_and_dev(spec: TrainingSpec) -> tuple[list[Utterance], list[Utterance]]:
+    """The utterances of the two splits.
+
+    Raises:
+        UsageError: one of them has none.
+    """
+    rows = read_utterances(spec.utterances)
+    known = [row for row in rows if row.split == "train"]
+    dev = [row for row in rows if row.split == "dev"]
+    for split, found in (("train", known), ("dev", dev)):
+        if not found:
+            raise UsageError(
+                f"{spec.utterances} has none in its {split} split, of {len(rows)} utterances. "
+                "Add recordings, or change the shares under splits in params.yaml."
+            )
+    return known, dev
 
 
 def _augmenter(spec: TrainingSpec, clips: Sequence[Clip]) -> Augmenter | None:

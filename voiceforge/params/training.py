@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -13,6 +13,10 @@ from voiceforge.params.base import Between, Positive, Share, Strict
 class TrainingParams(Strict):
     """See training.recipe for what each does."""
 
+    backend: Literal["whisper", "nemo"] = Field(
+        description="What the base model is: a Whisper model, or a NeMo model in a `.nemo` file "
+        "([nemo.md](nemo.md))."
+    )
     steps: Positive = Field(description="Optimizer steps.")
     batch_size: Positive = Field(description="Clips in a step.")
     learning_rate: float = Field(gt=0.0, le=1.0, description="Peak learning rate.")
@@ -57,6 +61,8 @@ class TrainingParams(Strict):
     def outcome(self) -> dict[str, Any]:
         """What a training's outcome depends on, JSON values: all but effects that are off."""
         fields = self.model_dump(mode="json")
+        if self.backend == "whisper":
+            del fields["backend"]
         effects = self.augmentation.effects
         used = {name: fields["augmentation"][name] for name in effects if effects[name].probability}
         return {**fields, "augmentation": used} if used else _without(fields, "augmentation")
