@@ -19,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from training.digest import add_tensor
 from voiceforge.errors import IntegrityError, UsageError
 
 SUFFIX = ".nemo"
@@ -68,7 +69,7 @@ def describe(path: Path) -> Description:
             model=str(config["target"]).rpartition(".")[2],
             sample_rate=int(config["preprocessor"]["sample_rate"]),
             n_mels=int(config["preprocessor"]["features"]),
-            languages=tuple(name for name in languages if name != _SPECIAL),
+            languages=tuple(sorted(name for name in languages if name != _SPECIAL)),
             prompted="prompt_format" in config,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -109,15 +110,6 @@ def tensor_digest(path: Path) -> str:
     for name in sorted(weights):
         add_tensor(digest, name, weights[name].float().numpy())
     return digest.hexdigest()
-
-
-def add_tensor(digest: Any, name: str, values: Any) -> None:
-    """Add a tensor: its name, shape and float32 little-endian bytes in C order."""
-    import numpy as np
-
-    wide = np.ascontiguousarray(values, dtype="<f4")
-    digest.update(f"{name}\0{'x'.join(map(str, values.shape))}\0".encode())
-    digest.update(wide.data)
 
 
 def unpack(path: Path, into: Path) -> None:
