@@ -20,8 +20,18 @@ TARGETS = {
     "canary": ("linear_q", "linear_v", "query_net", "value_net"),
     "rnnt": ("linear_q", "linear_v", "enc"),
 }
-FEW = {"backend": "nemo", "steps": 6, "batch_size": 4, "evaluate_every": 3, "checkpoint_every": 3,
-       "rank": 4, "alpha": 8, "learning_rate": 0.01, "warmup": 0.0, "trailing_silence": (0.0, 0.0)}  # fmt: skip
+FEW = {
+    "backend": "nemo",
+    "steps": 6,
+    "batch_size": 4,
+    "evaluate_every": 3,
+    "checkpoint_every": 3,
+    "rank": 4,
+    "alpha": 8,
+    "learning_rate": 0.01,
+    "warmup": 0.0,
+    "trailing_silence": (0.0, 0.0),
+}
 
 
 @pytest.fixture(scope="session")

@@ -93,10 +93,10 @@ def test_damage_is_named(tmp_path: Path) -> None:
     whole = archive(tmp_path / "m.nemo", members())
     half = tmp_path / "half.nemo"
     half.write_bytes(whole.read_bytes()[:700])
-    with pytest.raises(IntegrityError, match="no whole .nemo file"):
+    with pytest.raises(IntegrityError, match=r"no whole \.nemo file"):
         describe(half)
     (tmp_path / "text.nemo").write_text("no tar at all")
-    with pytest.raises(IntegrityError, match="no whole .nemo file"):
+    with pytest.raises(IntegrityError, match=r"no whole \.nemo file"):
         describe(tmp_path / "text.nemo")
     cut = {**members(), "./model_weights.ckpt": saved(weights())[:200]}
     with pytest.raises(IntegrityError, match="damaged"):
