@@ -273,5 +273,5 @@ def _report(run: Run, model: PeftModel, history: History, *, precision: str) -> 
         seed=run.spec.params.seed,
         language=run.spec.language,
         hyperparameters=run.spec.params.model_dump(mode="json"),
-        versions=versions(),
+        versions={**versions(), **run.versions},
     )

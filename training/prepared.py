@@ -107,6 +107,11 @@ class PreparedRun:
         )
 
     @property
+    def versions(self) -> dict[str, str]:
+        """Versions of packages that this backend alone rests on."""
+        return {}
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What was chosen for this model, and why."""
         return ()

@@ -26,6 +26,7 @@ from training.clips import (
 from voiceforge.params import TrainingParams, domain_params
 
 PARAMS = TrainingParams(
+    backend="whisper",
     steps=50,
     batch_size=8,
     learning_rate=1e-3,

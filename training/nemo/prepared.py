@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -142,6 +143,11 @@ class NemoRun:
                 hypotheses[index] = text
         self.base.train(training)
         return hypotheses
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Versions of packages that this backend alone rests on."""
+        return {"nemo_toolkit": version("nemo_toolkit")}
 
     @property
     def _device(self) -> torch.device:

@@ -56,6 +56,7 @@ def test_a_model_is_trained_merged_and_restored(kind: str, spec_of: Spec, tmp_pa
     assert [one.step for one in news if one.loss is not None] == [5, 10, 15]
     assert news[0].note.startswith("24 clips, 6 dev clips")
     assert report.dev_scores()[0].utterances == 6
+    assert report.versions["nemo_toolkit"].startswith("3.")
     assert TrainingReport.from_dict(read_json(spec.output / "training_report.json")) == report
 
     adapter = load_file(spec.output / "adapter_model.safetensors")
