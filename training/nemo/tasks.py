@@ -107,7 +107,7 @@ class CtcTask(_Plain):
         """A token takes a frame, and a repeated one a blank before it."""
         tokens = target.tokens
         repeats = sum(one == other for one, other in pairwise(tokens))
-        return 0 < len(tokens) + repeats <= frames // self.model.encoder.subsampling_factor
+        return bool(0 < len(tokens) + repeats <= frames // self.model.encoder.subsampling_factor)
 
     def loss(self, mels: torch.Tensor, lengths: torch.Tensor, texts: Tensors) -> torch.Tensor:
         log_probs, encoded_lengths = self._encoded(mels, lengths)
@@ -196,7 +196,7 @@ class CanaryTask:
         return Text(told["input_ids"].tolist(), len(told["context_ids"]))
 
     def fits(self, target: Text, frames: int) -> bool:
-        return len(target.tokens) <= self.model.transf_decoder.max_sequence_length
+        return bool(len(target.tokens) <= self.model.transf_decoder.max_sequence_length)
 
     def loss(self, mels: torch.Tensor, lengths: torch.Tensor, texts: Tensors) -> torch.Tensor:
         """Cross entropy of the transcript and its end, not of the prompt."""
