@@ -226,6 +226,7 @@ def _canary(texts: Sequence[str], folder: Path) -> dict[str, Any]:
 
 
 def _bpe(texts: Sequence[str], folder: Path, size: int) -> Path:
+    """A tokenizer of `size` pieces, more where the texts have that many letters."""
     from nemo.collections.common.tokenizers.sentencepiece_tokenizer import create_spt_model
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -233,7 +234,7 @@ def _bpe(texts: Sequence[str], folder: Path, size: int) -> Path:
     source.write_text("\n".join(texts) + "\n")
     create_spt_model(
         str(source),
-        vocab_size=size,
+        vocab_size=max(size, len(set("".join(texts))) + 32),
         sample_size=-1,
         do_lower_case=False,
         tokenizer_type="bpe",
