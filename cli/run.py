@@ -41,6 +41,7 @@ def run_domains(domain: str | None, *, try_service: bool) -> None:
 
 
 def _run(settings: Settings, domain: str) -> None:
+    from lifecycle.nemo import refuse_nemo
     from lifecycle.results import write_results
     from lifecycle.stages import GROUPS
     from lifecycle.workspace import open_workspace
@@ -48,6 +49,7 @@ def _run(settings: Settings, domain: str) -> None:
 
     console, began = Console(stderr=True), time.monotonic()
     workspace = open_workspace(domain, settings)
+    refuse_nemo(workspace, "The whole lifecycle")
     console.print(f"[bold]{domain}[/]", highlight=False)
     with live_progress() as show:
         run_lifecycle(settings, domain, show)

@@ -109,7 +109,7 @@ def new_domain(
         UsageError: a bad name or language, no such base model, or one that cannot hear it.
     """
     from data.catalogue import CATALOGUE
-    from training.base_models import describe_folder, own_folder
+    from training.base_models import describe_path, own_path
 
     if not re.fullmatch(DOMAIN_NAME, domain):
         raise UsageError(
@@ -120,8 +120,8 @@ def new_domain(
     if not re.fullmatch(r"[a-z]{2,3}", language):
         raise UsageError(f"{language!r} is no ISO 639-1 language code, such as en or it.")
     model = base_model or (_ENGLISH if language == "en" else _MULTILINGUAL)
-    own = own_folder(model)
-    english_only = model.endswith(".en") if own is None else not describe_folder(own).multilingual
+    own = own_path(model)
+    english_only = model.endswith(".en") if own is None else not describe_path(own).multilingual
     if language != "en" and english_only:
         raise UsageError(
             f"{model} knows English only. For {language!r} name a multilingual base model, such as "

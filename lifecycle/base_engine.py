@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from data.features import WINDOW_FRAMES
 from lifecycle.artifacts import Artifact
 from lifecycle.base_model import base_model
+from lifecycle.nemo import refuse_nemo
 from lifecycle.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def make_base_engine(workspace: Workspace) -> Artifact:
     """Build the base model's engine, same precision, padded to the 30 s that it knows."""
     from serving.engines import ctranslate2
 
+    refuse_nemo(workspace, "The engine of the base model")
     base = base_model(workspace)
     spec = engine_spec(workspace, WINDOW_FRAMES)
 

@@ -28,5 +28,6 @@ def base_model(workspace: Workspace) -> BaseModel:
         offline=settings.offline,
         timeout=settings.source_timeout,
         start=settings.project,
+        backend=domain.training.backend,
         progress=lambda message: workspace.report(STAGE, 0, 0, message),
     )

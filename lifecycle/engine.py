@@ -13,6 +13,7 @@ from lifecycle import base_engine, merged_model, splits
 from lifecycle.artifacts import Artifact
 from lifecycle.base_engine import engine_folder as engine_folder
 from lifecycle.base_engine import engine_folder_in, engine_spec
+from lifecycle.nemo import refuse_nemo
 from lifecycle.workspace import Workspace
 from voiceforge.errors import StageError
 from voiceforge.files import read_json, write_json
@@ -33,6 +34,7 @@ def make_engine(workspace: Workspace) -> Artifact:
     """Build the engine of the merged model and measure on dev what its precision costs."""
     from serving.engines import ctranslate2
 
+    refuse_nemo(workspace, "The engine of the merged model")
     merged, table = workspace.current(merged_model.STAGE), workspace.current(splits.STAGE)
     digest = str(merged.summary["tensors_sha256"])
     trained = read_json(merged.path / "voiceforge.json")

@@ -1,4 +1,4 @@
-"""Stage merged model: the adapter folded into the base model, as a Hugging Face folder."""
+"""Stage merged model: the adapter folded into the base model, a Hugging Face folder or `.nemo`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from lifecycle import adapter
 from lifecycle.artifacts import Artifact
 from lifecycle.base_model import base_model
+from lifecycle.nemo import is_nemo
 from lifecycle.workspace import Workspace
 
 STAGE = "merged_model"
@@ -17,8 +18,10 @@ VERSION = 1
 
 def make_merged_model(workspace: Workspace) -> Artifact:
     """Merge; the summary holds the tensor digest that is the merged model's identity."""
-    from training.merging import merge
-
+    if is_nemo(workspace):
+        from training.nemo.merging import merge
+    else:
+        from training.merging import merge
     base, source = base_model(workspace), workspace.current(adapter.STAGE)
 
     def build(folder: Path, _: Path) -> Mapping[str, Any]:
@@ -35,9 +38,14 @@ def non_finite_tensors(folder: Path) -> list[str]:
     import torch
     from safetensors import safe_open
 
+    from training.nemo.archive import SUFFIX, read_weights
+
     bad = []
     for file in sorted(folder.glob("*.safetensors")):
         with safe_open(file, framework="pt") as tensors:
             names = list(tensors.keys())
             bad += [name for name in names if not torch.isfinite(tensors.get_tensor(name)).all()]
+    for file in sorted(folder.glob(f"*{SUFFIX}")):
+        weights = read_weights(file)
+        bad += [name for name, tensor in weights.items() if not torch.isfinite(tensor).all()]
     return bad

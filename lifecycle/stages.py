@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from lifecycle import checks
+from lifecycle import checks, nemo
 from lifecycle.adapter import make_adapter
+from lifecycle.base_engine import STAGE as BASE_ENGINE
 from lifecycle.base_engine import make_base_engine
 from lifecycle.bento import make_bento
 from lifecycle.certificate import make_certificate
@@ -56,20 +57,37 @@ GROUPS: Mapping[str, tuple[Callable[[Workspace], object], ...]] = {
 }
 
 
+MERGED = "merged_model"
+"""A part of the group "engine" that can be asked for alone; DVC has no stage of it."""
+
+_PARTS: Mapping[str, tuple[Callable[[Workspace], object], ...]] = {MERGED: GROUPS["engine"][:2]}
+
+
 def check_group(group: str) -> None:
     """Raise a UsageError where there is no such group."""
-    if group not in GROUPS:
-        raise UsageError(f"There is no stage {group!r}. There are: {', '.join(GROUPS)}.")
+    if group not in GROUPS and group not in _PARTS:
+        known = ", ".join([*GROUPS, *_PARTS])
+        raise UsageError(f"There is no stage {group!r}. There are: {known}.")
 
 
 def run_group(workspace: Workspace, group: str) -> None:
     """Run a group of stages; what is unchanged is found, not made.
 
     Raises:
-        UsageError: there is no such group.
+        UsageError: there is no such group, or none for the domain's NeMo model.
         VoiceForgeError: a stage failed.
     """
     check_group(group)
+    if group not in nemo.TRAINED:
+        nemo.refuse_nemo(workspace, f"The stage {group}")
+    nemo.check_nemo(workspace)
+    if group in _PARTS:
+        for make in _PARTS[group]:
+            make(workspace)
+        return
     for make in GROUPS[group]:
+        if make is make_base_engine and nemo.is_nemo(workspace):
+            workspace.report(BASE_ENGINE, 0, 0, "left out: there are no engines for NeMo models")
+            continue
         make(workspace)
     write_results(workspace, group)

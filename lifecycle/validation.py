@@ -10,6 +10,7 @@ from data.releases import RELEASES, Release
 from lifecycle import base_engine, corpus
 from lifecycle.artifacts import Artifact
 from lifecycle.ledgers import read_gates, read_ledger, same_text
+from lifecycle.nemo import check_nemo
 from lifecycle.workspace import Workspace
 from voiceforge.errors import StageError, UsageError
 from voiceforge.files import sha256_file
@@ -63,6 +64,7 @@ def make_validation(workspace: Workspace) -> Artifact:
         inputs["releases"] = sha256_file(workspace.ledgers / RELEASES)
     if gates:  # and no ledger: see `data.precedence`
         inputs["gate"] = gates[-1].sha256
+    check_nemo(workspace)
     if params.agreement.enabled:
         from lifecycle.agreement import SECOND_NORMALISER
         from serving.engines.contracts import DECODING_VERSION

@@ -215,7 +215,7 @@ def _is_whole(checkpoint: Path) -> bool:
 
 def run_fingerprint(spec: TrainingSpec) -> str:
     """Hash of all that decides a run's outcome; folders and threads do not."""
-    weights = sorted(spec.base.glob("*.safetensors"))
+    weights = [spec.base] if spec.base.is_file() else sorted(spec.base.glob("*.safetensors"))
     return sha256_json(
         {
             "language": spec.language,

@@ -8,15 +8,21 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from data import catalogue
 from data.fetch import fetch, locked
 from data.sealed import MANIFEST, check_sealed, seal, sealed_facts
 from training.conversion import MULTILINGUAL_VOCABULARY, convert
+from training.digest import add_tensor
+from training.nemo import archive
 from voiceforge.errors import IntegrityError, UsageError
 from voiceforge.files import new_folder, read_json, remove_leftovers_of
 
+Backend = Literal["whisper", "nemo"]
+
+_TITLES: dict[Backend, str] = {"whisper": "Whisper", "nemo": "NeMo"}
+_A_MODEL: dict[Backend, str] = {"whisper": "a Whisper model", "nemo": "a NeMo model"}
 _TIED = "proj_out.weight"
 _CONVERSION = 2
 """Raise it when `training.conversion` comes to write other files: older results are made anew."""
@@ -24,13 +30,15 @@ _CONVERSION = 2
 
 @dataclass(frozen=True, slots=True)
 class BaseModel:
-    """A Whisper model that training and engines start from.
+    """A Whisper or NeMo model that training starts from.
 
     Attributes:
         name: the catalogue's name, or the folder's for a model of one's own.
-        path: folder that transformers loads offline: safetensors, tokenizer, configurations.
+        path: folder that transformers loads offline: safetensors, tokenizer, configurations; of a
+            NeMo model its `.nemo` file.
         sha256: `tensor_digest` of its weights: its identity, whatever form it came in.
-        multilingual: whether its decoder takes a language token.
+        multilingual: whether its decoder takes a language token, or its tokenizer has a part for
+            each of several languages.
         n_mels: mel bands it hears, 80 or 128.
         licence: SPDX identifier, or "unknown".
     """
@@ -51,25 +59,28 @@ def resolve(
     timeout: float,
     start: Path | None = None,
     progress: Callable[[str], None] | None = None,
+    backend: Backend = "whisper",
 ) -> BaseModel:
     """The base model of that catalogue name or folder, fetched and converted when need be.
 
     Args:
-        name: such as "whisper-base", or the path of a local Hugging Face Whisper folder.
+        name: such as "whisper-base", or the path of a local Hugging Face Whisper folder or `.nemo`
+            file.
         cache: folder of downloads and converted models.
         offline: open no network connection.
         timeout: seconds after which a silent source is given up.
         start: where the path of a folder starts; the current directory by default.
         progress: told in words what takes time.
+        backend: which kind of model is meant.
 
     Raises:
-        UsageError: no such name or folder, or not a Whisper model.
+        UsageError: no such name or path, or not a model of that kind that can be trained.
         SourceError: no source could deliver it.
         IntegrityError: files are corrupt, or the weights are not those of the catalogue.
         StorageError: the disk is full or read-only.
     """
-    if (own := own_folder(name, start)) is not None:
-        return describe_folder(own)
+    if (own := own_path(name, start, backend)) is not None:
+        return describe_path(own)
     entry = catalogue.entry(name)
     folder = cache / "base-models" / name
     made_from = {"pin": entry.pin, "conversion": _CONVERSION}
@@ -84,35 +95,42 @@ def resolve(
     return _describe(name, folder, facts["tensors"], entry.licence)
 
 
-def own_folder(name: str, start: Path | None = None) -> Path | None:
-    """The folder that a base model's name means; None for a Whisper model of the catalogue.
+def own_path(name: str, start: Path | None = None, backend: Backend = "whisper") -> Path | None:
+    """The folder or `.nemo` file that a base model's name means; None for one of the catalogue.
 
     Args:
-        name: as that of `resolve`.
-        start: as that of `resolve`.
+        name, start, backend: as those of `resolve`.
 
     Raises:
-        UsageError: no such name or folder, or a NeMo model.
+        UsageError: no such name or path, or a model of the other backend.
     """
-    known = ", ".join(catalogue.names("whisper"))
-    if name in catalogue.names("whisper"):
+    other: Backend = "nemo" if backend == "whisper" else "whisper"
+    known = ", ".join(catalogue.names(backend))
+    if name in catalogue.names(backend):
         return None
-    if name in catalogue.names("nemo"):
-        raise UsageError(f"{name} is a NeMo model. Whisper base models are: {known}.")
-    folder = (start or Path()) / Path(name).expanduser()
-    if name not in catalogue.CATALOGUE and folder.is_dir():
-        return folder.resolve()
+    path = (start or Path()) / Path(name).expanduser()
+    is_own = name not in catalogue.CATALOGUE
+    if is_own and (path.is_dir() if backend == "whisper" else path.suffix == archive.SUFFIX):
+        if path.exists():
+            return path.resolve()
+    elif name in catalogue.names(other) or (is_own and path.exists()):
+        raise UsageError(
+            f"{name} is {_A_MODEL[other]}. {_TITLES[backend]} base models are: {known}. To train "
+            f"{_A_MODEL[other]}, set training.backend to {other} in params.yaml."
+        )
     raise UsageError(f"There is no base model or folder {name!r}. Known base models: {known}.")
 
 
-def describe_folder(folder: Path) -> BaseModel:
+def describe_path(path: Path) -> BaseModel:
     """A model of one's own as a base model.
 
     Raises:
-        UsageError: it holds no safetensors, or is not a Whisper model.
+        UsageError: it holds no safetensors, is not a Whisper model, or is a NeMo model that cannot
+            be trained.
         IntegrityError, StorageError: its files are corrupt or missing.
     """
-    return _describe(folder.name, folder, tensor_digest(folder), "unknown")
+    digest = archive.tensor_digest(path) if path.is_file() else tensor_digest(path)
+    return _describe(path.name, path, digest, "unknown")
 
 
 def tensor_digest(folder: Path) -> str:
@@ -152,7 +170,6 @@ def tensor_digest(folder: Path) -> str:
 
 
 def _add(digest: Any, name: str, file: Path) -> None:
-    import numpy as np
     from safetensors import safe_open
 
     with safe_open(file, framework="np") as opened:
@@ -161,9 +178,7 @@ def _add(digest: Any, name: str, file: Path) -> None:
     if tensor is None:  # NumPy has no bfloat16
         with safe_open(file, framework="pt") as opened:
             tensor = opened.get_tensor(name).float().numpy()
-    wide = np.ascontiguousarray(tensor, dtype="<f4")
-    digest.update(f"{name}\0{'x'.join(map(str, wide.shape))}\0".encode())
-    digest.update(wide.data)
+    add_tensor(digest, name, tensor)
 
 
 def _is_made(folder: Path, made_from: dict[str, Any]) -> bool:
@@ -181,7 +196,8 @@ def _make(entry: catalogue.Entry, source: Path, folder: Path, made_from: dict[st
             for path in source.iterdir():
                 if path.name != MANIFEST:
                     _link(path, new / path.name)
-        tensors = tensor_digest(new)
+        own = list(new.glob(f"*{archive.SUFFIX}"))
+        tensors = archive.tensor_digest(own[0]) if own else tensor_digest(new)
         if entry.identity and tensors != entry.identity:
             raise IntegrityError(
                 f"The weights of {entry.name} in {source} are not those of the catalogue: their "
@@ -200,6 +216,9 @@ def _link(path: Path, target: Path) -> None:
 
 
 def _describe(name: str, folder: Path, sha256: str, licence: str) -> BaseModel:
+    files = [folder] if folder.is_file() else list(folder.glob(f"*{archive.SUFFIX}"))
+    if files:
+        return _describe_nemo(name, files[0], sha256, licence)
     config = read_json(folder / "config.json")
     if config.get("model_type") != "whisper":
         raise UsageError(
@@ -212,5 +231,20 @@ def _describe(name: str, folder: Path, sha256: str, licence: str) -> BaseModel:
         sha256=sha256,
         multilingual=config["vocab_size"] >= MULTILINGUAL_VOCABULARY,
         n_mels=config["num_mel_bins"],
+        licence=licence,
+    )
+
+
+def _describe_nemo(name: str, file: Path, sha256: str, licence: str) -> BaseModel:
+    from training.nemo.models import check_model
+
+    check_model(file)
+    described = archive.describe(file)
+    return BaseModel(
+        name=name,
+        path=file,
+        sha256=sha256,
+        multilingual=described.prompted or len(described.languages) > 1,
+        n_mels=described.n_mels,
         licence=licence,
     )

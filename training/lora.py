@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from peft import PeftModel, get_peft_model
@@ -21,6 +21,7 @@ from transformers.trainer_callback import PrinterCallback
 from data.audio import Samples
 from training.adapters import lora_config, quantization
 from training.attempts import REPORT, Attempts, History
+from training.backends import prepare
 from training.clips import IGNORED, Draw, batch_frames
 from training.distillation import BatchLesson, distillation_loss
 from training.failures import NotFiniteError, note_failure, refuse_to_repeat
@@ -28,11 +29,14 @@ from training.machine import Device, choose_device, peak_memory, versions
 from training.prepared import PreparedRun
 from training.ranks import Ranks, deal
 from training.recipe import TrainingProgress, TrainingReport, TrainingSpec, best_step, has_words
-from training.scoring import score, transcribe
+from training.scoring import score
 from training.targets import special_kinds
 from training.teacher import LESSONS, Teacher
 from voiceforge.errors import StageError
 from voiceforge.files import new_folder, write_json
+
+if TYPE_CHECKING:
+    from training.backends import Run
 
 OnProgress = Callable[[TrainingProgress], None]
 
@@ -73,7 +77,7 @@ def take_part(
     ranks = Ranks.join(device.kind)
     torch.set_num_threads(max(1, spec.threads // ranks.on_machine))
     set_seed(spec.params.seed)
-    run = PreparedRun.of(spec, workspace, quantization(spec.params, device))
+    run = prepare(spec, workspace, quantization(spec.params, device))
     batches = deal(run.plan, run.durations, ranks)
     with ranks.first_alone():
         attempts = Attempts(workspace, spec)
@@ -84,6 +88,7 @@ def take_part(
     note = f"{len(run.clips) - replayed} clips, "
     note += f"{replayed} of general audio, " if replayed else ""
     note += f"{len(run.dev)} dev clips, {device.why}"
+    note += "".join(f", {chosen}" for chosen in run.notes)
     kinds = special_kinds(run.plan)
     note += "".join(f", {count} draws {kind.replace('_', ' ')}" for kind, count in kinds.items())
     note += f", {ranks.size} processes share each batch" if ranks.size > 1 else ""
@@ -96,7 +101,7 @@ def take_part(
 
     tell(note)
     teacher = None
-    if spec.params.distillation.is_on:
+    if isinstance(run, PreparedRun) and spec.params.distillation.is_on:
         teacher = Teacher(run, workspace / LESSONS, bf16=device.precision == "bfloat16")
         if history.step < steps:
             with ranks.first_alone():  # the others find its lessons
@@ -177,7 +182,7 @@ def _arguments(spec: TrainingSpec, folder: Path, device: Device) -> TrainingArgu
 class _Clips(Dataset[tuple[Draw, Samples]]):
     """The audio of draws; the plan itself is the batch sampler."""
 
-    def __init__(self, run: PreparedRun) -> None:
+    def __init__(self, run: Run) -> None:
         self._run = run
 
     def __len__(self) -> int:
@@ -193,7 +198,7 @@ class _LoraTrainer(Trainer):  # type: ignore[misc]
     def __init__(
         self,
         *,
-        run: PreparedRun,
+        run: Run,
         batches: list[list[Draw]],
         ranks: Ranks,
         teacher: Teacher | None,
@@ -280,7 +285,7 @@ class _News(TrainerCallback):  # type: ignore[misc]
 
     def __init__(
         self,
-        run: PreparedRun,
+        run: Run,
         model: PeftModel,
         history: History,
         attempts: Attempts,
@@ -324,14 +329,7 @@ class _News(TrainerCallback):  # type: ignore[misc]
 
     def _evaluate(self) -> None:
         run, step = self._run, self._history.step
-        hypotheses = transcribe(
-            run.base,
-            run.tokenizer,
-            run.prompt,
-            run.dev,
-            run.spec.corpus,
-            silence=run.spec.dev_silence,
-        )
+        hypotheses = run.transcribe(run.dev)
         scores = score(step, run.dev, hypotheses, run.spec)
         self._history.dev.extend(scores)
         self._attempts.save_adapter(step, self._model, run.spec.base.name)
@@ -365,7 +363,7 @@ class _News(TrainerCallback):  # type: ignore[misc]
 
 
 def _report(
-    run: PreparedRun, model: PeftModel, history: History, device: Device, ranks: Ranks
+    run: Run, model: PeftModel, history: History, device: Device, ranks: Ranks
 ) -> TrainingReport:
     """The report of a run, or of what it came to."""
     durations, done = run.durations, run.plan[: history.step]
@@ -393,6 +391,6 @@ def _report(
         seed=run.spec.params.seed,
         language=run.spec.language,
         hyperparameters=run.spec.params.model_dump(mode="json"),
-        versions=versions(),
+        versions={**versions(), **run.versions},
         replayed_utterances=len(durations) - len(own),
     )

@@ -25,6 +25,7 @@ from training.clips import (
 from training.context import load_model, prompt_tokens
 from training.recipe import TrainingSpec
 from training.samples import Prefix, Transcripts, rare_words
+from training.scoring import transcribe
 from training.targets import Composer, SpecialTokens, Spoken
 from training.word_times import WordTimes
 from voiceforge.errors import UsageError
@@ -87,15 +88,7 @@ class PreparedRun:
                 that the base model does not know, babble to be mixed from a single clip, or
                 prefixes in a language without spaces.
         """
-        rows = read_utterances(spec.utterances)
-        known = [row for row in rows if row.split == "train"]
-        dev = [row for row in rows if row.split == "dev"]
-        for split, found in (("train", known), ("dev", dev)):
-            if not found:
-                raise UsageError(
-                    f"{spec.utterances} has none in its {split} split, of {len(rows)} utterances. "
-                    "Add recordings, or change the shares under splits in params.yaml."
-                )
+        known, dev = train_and_dev(spec)
         tokenizer = AutoTokenizer.from_pretrained(spec.base, local_files_only=True)
         base = load_model(spec.base, quantization)
         prompt = prompt_tokens(base, tokenizer, spec.language)
@@ -189,6 +182,27 @@ class PreparedRun:
         recipe = self.augmenter.recipe(draw.position, draw.unchanged_seconds(self.durations))
         return self.augmenter.hear(draw.clip, samples, recipe)
 
+    def transcribe(self, rows: Sequence[Utterance]) -> list[str]:
+        """Transcripts of clips, in order; see `training.scoring.transcribe`."""
+        return transcribe(
+            self.base,
+            self.tokenizer,
+            self.prompt,
+            rows,
+            self.spec.corpus,
+            silence=self.spec.dev_silence,
+        )
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Versions of packages that this backend alone rests on."""
+        return {}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was chosen for this model, and why."""
+        return ()
+
     def collate(self, items: Sequence[tuple[Draw, Samples]]) -> dict[str, torch.Tensor]:
         """The tensors of one batch."""
         frames = batch_frames([draw for draw, _ in items], self.durations)
@@ -224,6 +238,24 @@ def _replayed(spec: TrainingSpec, base: Any, tokenizer: Any) -> list[Clip]:
         if len(prompt) + len(tokens) < base.config.max_target_positions:
             found.append(Clip(row, tokens, prompt, spec.replay / row.audio, replayed=True))
     return found
+
+
+def train_and_dev(spec: TrainingSpec) -> tuple[list[Utterance], list[Utterance]]:
+    """The utterances of the two splits.
+
+    Raises:
+        UsageError: one of them has none.
+    """
+    rows = read_utterances(spec.utterances)
+    known = [row for row in rows if row.split == "train"]
+    dev = [row for row in rows if row.split == "dev"]
+    for split, found in (("train", known), ("dev", dev)):
+        if not found:
+            raise UsageError(
+                f"{spec.utterances} has none in its {split} split, of {len(rows)} utterances. "
+                "Add recordings, or change the shares under splits in params.yaml."
+            )
+    return known, dev
 
 
 def _augmenter(spec: TrainingSpec, clips: Sequence[Clip]) -> Augmenter | None:

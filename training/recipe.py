@@ -18,7 +18,8 @@ class TrainingSpec:
 
     Attributes:
         language: ISO 639-1 code of the speech.
-        base: Hugging Face folder of the base model (safetensors).
+        base: Hugging Face folder of the base model (safetensors), or the `.nemo` file of a NeMo
+            model.
         corpus: folder that the utterances' audio paths are relative to.
         utterances: parquet of utterances with their splits.
         output: folder that appears when training has ended well; it holds the adapter (PEFT

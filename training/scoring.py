@@ -49,7 +49,9 @@ def transcribe(
         least_frames: mel frames at least; 3000 for a base model, which knows nothing shorter.
     """
     hypotheses = [""] * len(rows)
-    for chosen in _batches([row.duration for row in rows], least_frames / FRAMES_PER_SECOND):
+    for chosen in batches_of_like_length(
+        [row.duration for row in rows], least_frames / FRAMES_PER_SECOND
+    ):
         seconds = rows[chosen[-1]].duration
         frames = min(max(mel_frames(seconds + silence), least_frames), WINDOW_FRAMES)
         clips = [read_flac(corpus / rows[index].audio) for index in chosen]
@@ -62,8 +64,13 @@ def transcribe(
     return hypotheses
 
 
-def _batches(durations: Sequence[float], least: float) -> list[list[int]]:
-    """Indices of clips in batches of like length, the longest clip of each batch last."""
+def batches_of_like_length(durations: Sequence[float], least: float = 0.0) -> list[list[int]]:
+    """Indices of clips in batches of like length, the longest clip of each batch last.
+
+    Args:
+        durations: seconds of each clip.
+        least: seconds that each clip is padded to.
+    """
     batches: list[list[int]] = []
     for index in sorted(range(len(durations)), key=durations.__getitem__):
         width = max(durations[index], least)

@@ -52,6 +52,10 @@ NOT_RUN = {
     "bentoml containerize": "needs a container engine",
     "docker ": "needs a container engine",
     "pip install 'voiceforge[s3]'": "goes with a bucket",
+    "pip install 'voiceforge[nemo]'": "`make setup` has installed it",
+    "voiceforge stage corpus --domain support-nemo": "needs a model; tests/system/test_nemo.py has",
+    "voiceforge stage adapter --domain support-nemo": "goes with it",
+    "voiceforge stage merged_model --domain support-nemo": "goes with it",
     "dvc remote add --default team s3:": "needs a bucket; tests/data/test_remotes.py has one",
     "git add .dvc/config": "goes with that remote",
 }

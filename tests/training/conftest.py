@@ -32,21 +32,33 @@ def tiny_en(cache: Path) -> Path:
 def prompts_corpus(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with FLAC files and utterances.parquet: short prompts of one real speaker."""
     folder = tmp_path_factory.mktemp("prompts-corpus")
+    rows = write_prompts(folder, cache, clips=CLIPS, seconds=(1.5, 4.0), every=60)
+    dev = [in_dev(row) for row in rows[:DEV]]
+    write_utterances(folder / "utterances.parquet", [*rows, *dev])
+    return folder
+
+
+def write_prompts(
+    folder: Path, cache: Path, *, clips: int, seconds: tuple[float, float], every: int
+) -> list[Utterance]:
+    """FLAC files of the first `clips` prompts that are so long, of `every` spread over all."""
     source = fetch("prompts-en", cache=cache, offline=False, timeout=30.0)
     plan = plan_prompts(source, "en", catalogue.entry("prompts-en").licence)
     rows: list[Utterance] = []
-    for recording in plan.recordings[:: len(plan.recordings) // 60]:
+    for recording in plan.recordings[:: len(plan.recordings) // every]:
+        if len(rows) == clips:
+            break
         assert isinstance(recording.audio, FileAudio)
         samples = decode(recording.audio.path)
-        seconds = len(samples) / SAMPLE_RATE
-        if not 1.5 <= seconds <= 4.0 or len(rows) == CLIPS:
+        duration = len(samples) / SAMPLE_RATE
+        if not seconds[0] <= duration <= seconds[1]:
             continue
         write_flac(folder / f"{recording.id}.flac", samples)
         rows.append(
             Utterance(
                 id=recording.id,
                 audio=f"{recording.id}.flac",
-                duration=seconds,
+                duration=duration,
                 text=recording.text,
                 language="en",
                 accent=recording.accent,
@@ -60,9 +72,7 @@ def prompts_corpus(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
                 audio_sha256="",
             )
         )
-    dev = [in_dev(row) for row in rows[:DEV]]
-    write_utterances(folder / "utterances.parquet", [*rows, *dev])
-    return folder
+    return rows
 
 
 def in_dev(row: Utterance) -> Utterance:

@@ -27,6 +27,7 @@ from voiceforge.params import TrainingParams, domain_params
 
 SHIPPED = domain_params(Path(__file__).parents[2] / "params.yaml", "telephony-en").training
 PARAMS = TrainingParams(
+    backend="whisper",
     steps=50,
     batch_size=8,
     learning_rate=1e-3,

@@ -82,6 +82,11 @@ BAD: list[tuple[str, Any, str]] = [
     ("sources.0.language", "de", "sources.0.language is 'de': input should be 'en', 'es', 'fr'"),
     ("sources.1.accents", [], "sources.1.accents is "),
     ("sources.1.voices.dev", ["m1"], "the voice m1 is named twice"),
+    (
+        "training.backend",
+        "kaldi",
+        "training.backend is 'kaldi': input should be 'whisper' or 'nemo'",
+    ),
     ("validation.minimum_seconds", 31, "validation.minimum_seconds is 31: "),
     ("validation.maximum_seconds", 0.1, "minimum_seconds 0.1 must be below maximum_seconds 0.1"),
     (

@@ -22,7 +22,8 @@ class DomainParams(Strict):
     )
     base_model: str = Field(
         description="Name in the catalogue ([data-sources.md](data-sources.md)), or the path of a "
-        "Hugging Face Whisper folder with safetensors weights."
+        "Hugging Face Whisper folder with safetensors weights, or of a `.nemo` file where "
+        "`training.backend` is nemo."
     )
     sources: tuple[Source, ...] = Field(
         min_length=1, description="Where the speech comes from, at least one."

@@ -71,6 +71,10 @@ def _names(value: object) -> object:
 class TrainingParams(Strict):
     """See training.recipe for what each does."""
 
+    backend: Literal["whisper", "nemo"] = Field(
+        description="What the base model is: a Whisper model, or a NeMo model in a `.nemo` file "
+        "([nemo.md](nemo.md))."
+    )
     steps: Positive = Field(description="Optimizer steps.")
     batch_size: Positive = Field(description="Clips in a step.")
     learning_rate: float = Field(gt=0.0, le=1.0, description="Peak learning rate.")
@@ -139,6 +143,8 @@ class TrainingParams(Strict):
         Adapters keep their key when a new switch appears that they were trained without.
         """
         fields = self.model_dump(mode="json")
+        if self.backend == "whisper":
+            del fields["backend"]
         for switch in _SWITCHES:
             if not fields[switch]:
                 del fields[switch]

@@ -1,0 +1,1 @@
+"""NVIDIA NeMo as a training backend: Canary, FastConformer and Parakeet from and to `.nemo`."""
