@@ -40,6 +40,7 @@ def make_adapter(workspace: Workspace) -> Artifact:
             utterances=utterances.path / splits.TABLE,
             output=folder,
             threads=settings.threads,
+            terms=terms_of(workspace),
         )
         report = run_training(spec, checkpoints, lambda news: _report(workspace, news))
         summary = _summary(report)
@@ -73,11 +74,25 @@ def check_parameters(workspace: Workspace) -> None:
 def parameters(workspace: Workspace) -> dict[str, Any]:
     """What an adapter is trained with; part of its key."""
     domain = workspace.domain
+    terms = terms_of(workspace) if domain.training.term_factor > 1 else ()
     return {
         "language": domain.language,
         "normaliser": domain.evaluation.normaliser,
         **domain.training.outcome(),
+        **({"terms": list(terms)} if terms else {}),
     }
+
+
+def terms_of(workspace: Workspace) -> tuple[str, ...]:
+    """The domain's vocabulary as it is written.
+
+    Raises:
+        UsageError: its file is missing, or a line of it is no term.
+    """
+    from data.vocabulary import read_terms
+
+    vocabulary = workspace.domain.vocabulary
+    return tuple(term.text for term in read_terms(vocabulary, workspace.settings.project))
 
 
 def _report(workspace: Workspace, news: TrainingProgress) -> None:

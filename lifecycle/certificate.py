@@ -116,6 +116,7 @@ def make_certificate(workspace: Workspace) -> Artifact:
             reports.read_accuracy(workspace),
             reports.read_accents(workspace),
             reports.read_latency(workspace),
+            reports.read_terms(workspace),
             certificate=certificate_section(decided),
             title=f"{name}, version {version}",
         )

@@ -110,5 +110,6 @@ def run_fingerprint(spec: TrainingSpec) -> str:
             "params": spec.params.outcome(),
             "utterances": sha256_file(spec.utterances),
             "base": {path.name: sha256_file(path) for path in weights},
+            **({"terms": spec.drawn_terms} if spec.drawn_terms else {}),
         }
     )

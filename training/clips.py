@@ -61,16 +61,21 @@ class Batch:
 
 
 def plan_batches(
-    durations: Sequence[float], human: Sequence[bool], params: TrainingParams
+    durations: Sequence[float],
+    human: Sequence[bool],
+    params: TrainingParams,
+    has_term: Sequence[bool] = (),
 ) -> list[list[Draw]]:
     """Every batch of a run, in order.
 
     Human and synthetic clips are each drawn in shuffled passes, `human_share` of all draws from
-    the human ones when there are both. Clips of like length share a batch.
+    the human ones when there are both. A pass holds a clip with a term `term_factor` times. Clips
+    of like length share a batch.
 
     Args:
         durations: seconds of each training clip.
         human: whether a person speaks it.
+        has_term: whether its text holds a term of the domain's vocabulary; empty for none.
         params: steps, batch size, shares, silence and seed are used.
 
     Returns:
@@ -78,8 +83,9 @@ def plan_batches(
     """
     rng = random.Random(params.seed)
     total = params.steps * params.batch_size
-    people = [index for index, is_human in enumerate(human) if is_human]
-    machines = [index for index, is_human in enumerate(human) if not is_human]
+    times = [params.term_factor if holds else 1 for holds in has_term] or [1] * len(human)
+    people = [i for i, is_human in enumerate(human) if is_human for _ in range(times[i])]
+    machines = [i for i, is_human in enumerate(human) if not is_human for _ in range(times[i])]
     share = params.human_share if people and machines else float(bool(people))
     of_people = round(total * share)
     order = _passes(people, of_people, rng), _passes(machines, total - of_people, rng)

@@ -13,6 +13,8 @@ from data.audio import Samples, read_flac
 from data.augmentation.chain import Augmenter
 from data.tables import read_utterances
 from data.utterance import Utterance
+from evaluation.terms import Vocabulary
+from evaluation.text import normalise
 from training.clips import (
     Draw,
     batch_frames,
@@ -83,7 +85,8 @@ class PreparedRun:
                 "Raise maximum_seconds (at most 30) in params.yaml, or cut the recordings."
             )
         human = [not clip.row.is_synthetic for clip in clips]
-        plan = plan_batches([clip.row.duration for clip in clips], human, spec.params)
+        durations = [clip.row.duration for clip in clips]
+        plan = plan_batches(durations, human, spec.params, _with_terms(spec, clips))
         chosen = choose_clips(dev, spec.params.dev_utterances, spec.params.seed)
         left_out = len(every) - len(clips)
         augmenter = _augmenter(spec, clips)
@@ -117,6 +120,26 @@ class PreparedRun:
             "decoder_input_ids": torch.from_numpy(batch.decoder_inputs),
             "labels": torch.from_numpy(batch.labels),
         }
+
+
+def _with_terms(spec: TrainingSpec, clips: Sequence[Clip]) -> list[bool]:
+    """Whether each clip's text holds a term of the domain; empty where that decides nothing.
+
+    Raises:
+        UsageError: a term that the normaliser leaves nothing of, or two that it makes one.
+    """
+    if not spec.drawn_terms:
+        return []
+    try:
+        terms = [normalise(term, spec.normaliser, spec.language) for term in spec.terms]
+        vocabulary = Vocabulary(terms)
+    except ValueError as error:
+        raise UsageError(
+            f"The vocabulary in params.yaml cannot be told apart after the normaliser "
+            f"{spec.normaliser}: {error} The terms are: {', '.join(spec.terms)}."
+        ) from error
+    texts = (normalise(clip.row.text, spec.normaliser, spec.language) for clip in clips)
+    return [bool(vocabulary.find(text.split())) for text in texts]
 
 
 def _augmenter(spec: TrainingSpec, clips: Sequence[Clip]) -> Augmenter | None:

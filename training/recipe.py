@@ -26,6 +26,7 @@ class TrainingSpec:
         threads: CPU threads.
         normaliser: name of the text normaliser (evaluation.text) of the dev word error rate.
         params: hyperparameters, the `training` block of params.yaml.
+        terms: the domain's vocabulary, whose clips are drawn `term_factor` times as often.
     """
 
     language: str
@@ -36,6 +37,7 @@ class TrainingSpec:
     threads: int
     normaliser: str
     params: TrainingParams
+    terms: tuple[str, ...] = ()
 
     @classmethod
     def from_params(
@@ -49,13 +51,19 @@ class TrainingSpec:
         utterances: Path,
         output: Path,
         threads: int,
+        terms: tuple[str, ...] = (),
     ) -> TrainingSpec:
-        return cls(language, base, corpus, utterances, output, threads, normaliser, params)
+        return cls(language, base, corpus, utterances, output, threads, normaliser, params, terms)
 
     @property
     def dev_silence(self) -> float:
         """Seconds of silence after each dev clip: the mean of what training clips get."""
         return sum(self.params.trailing_silence) / 2
+
+    @property
+    def drawn_terms(self) -> list[str]:
+        """The terms as far as they decide what is drawn: none where the factor is 1."""
+        return list(self.terms) if self.params.term_factor > 1 else []
 
     def as_dict(self) -> dict[str, Any]:
         fields = {key: getattr(self, key) for key in self.__dataclass_fields__}
@@ -65,7 +73,8 @@ class TrainingSpec:
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> TrainingSpec:
         paths = {key: Path(fields[key]) for key in PATHS}
-        return cls(**{**fields, **paths, "params": TrainingParams(**fields["params"])})
+        params, terms = TrainingParams(**fields["params"]), tuple(fields["terms"])
+        return cls(**{**fields, **paths, "params": params, "terms": terms})
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,11 @@ from voiceforge.params.sources import NemoManifestSource as NemoManifestSource
 from voiceforge.params.sources import PiperSource as PiperSource
 from voiceforge.params.sources import PromptsSource as PromptsSource
 from voiceforge.params.sources import Source as Source
+from voiceforge.params.sources import TermsSource as TermsSource
 from voiceforge.params.sources import Voices as Voices
 from voiceforge.params.splits import SplitParams as SplitParams
 from voiceforge.params.training import TrainingParams as TrainingParams
 from voiceforge.params.validation import AgreementParams as AgreementParams
 from voiceforge.params.validation import ValidationParams as ValidationParams
+from voiceforge.params.vocabulary import Term as Term
+from voiceforge.params.vocabulary import VocabularyParams as VocabularyParams

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from voiceforge.cron import cron_problem
 from voiceforge.params.base import DOMAIN_NAME, LanguageCode, Share, Strict
 from voiceforge.params.evaluation import EngineParams, EvaluationParams, GatesParams
-from voiceforge.params.sources import Source
+from voiceforge.params.sources import EspeakSource, PiperSource, Source, TermsSource
 from voiceforge.params.splits import SplitParams
 from voiceforge.params.training import TrainingParams
 from voiceforge.params.validation import ValidationParams
+from voiceforge.params.vocabulary import VocabularyParams
 
 
 class DomainParams(Strict):
@@ -27,6 +28,7 @@ class DomainParams(Strict):
     sources: tuple[Source, ...] = Field(
         min_length=1, description="Where the speech comes from, at least one."
     )
+    vocabulary: VocabularyParams = VocabularyParams()
     validation: ValidationParams
     splits: SplitParams
     training: TrainingParams
@@ -47,3 +49,27 @@ class DomainParams(Strict):
         if problem := cron_problem(value):
             raise ValueError(f"{problem}; a cron line is such as '0 3 * * 1'")
         return value
+
+    @model_validator(mode="after")
+    def _voices_agree(self) -> DomainParams:
+        """A voice is a speaker and stays in one split, whichever source it speaks for."""
+        place: dict[tuple[str, str], str] = {}
+        piper = {source.voice for source in self.sources if isinstance(source, PiperSource)}
+        for number, source in enumerate(self.sources):
+            if not isinstance(source, EspeakSource | TermsSource):
+                continue
+            for split, voices in source.voices:
+                for key in ((accent, voice) for accent in source.accents for voice in voices):
+                    if place.setdefault(key, split) != split:
+                        raise ValueError(
+                            f"sources.{number}.voices: the voice {'+'.join(key)} is in {split}, "
+                            f"and in {place[key]} in another source; a voice belongs to one split"
+                        )
+            both = piper & set(getattr(source, "piper_voices", ()))
+            if both:
+                raise ValueError(
+                    f"sources.{number}.piper_voices: the voice {min(both)} speaks for a source of "
+                    "the kind piper as well, which is heard in every split; only training may hear "
+                    "the voices of terms"
+                )
+        return self
