@@ -3,7 +3,8 @@
 `python -m benchmarks.vocabulary --fresh FOLDER` makes a domain of telephone prompts, eSpeak's
 accents and twelve made-up product names, and trains twice with the same steps and seed: without the
 vocabulary (no clip of the source `terms`), and with it. All three models hear the same held-out
-speech: carrier sentences and voices that no training heard, and the prompts of real people.
+speech: carrier sentences and voices that no training heard, and the prompts of real people; the
+padded base model, ten times slower, a part of it. What was trained and heard before is found again.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from data.utterance import Utterance
 from evaluation.comparison import Slice
 from evaluation.prediction import Prediction
 from evaluation.reports.terms import TermRate, recall_gain, term_rates
+from evaluation.runners import read_predictions, write_predictions
 from evaluation.slices import Resampling, Scored, compare, score, word_error_rate_of
 from evaluation.terms import Vocabulary, count_terms, merge_counts
 from evaluation.text import normalise
@@ -36,6 +38,7 @@ NAMES = (
     "Zelvora", "Quintassi", "Brimtok", "Orvalyne", "Kestrova", "Mirandex",
     "Tovaxil", "Pellucade", "Nyvantis", "Dravenol", "Halcyra", "Corvid Lattice",
 )  # fmt: skip
+PARTS = BASE, WITHOUT, WITH = "base model", "without the terms", "with the terms"
 _TRAIN, _DEV, _TEST = ["m1", "m2", "f1", "f2"], ["m5"], ["m6", "m7", "f5"]
 _ACCENTS = ["en-us", "en-gb", "en-gb-scotland", "en-029"]
 
@@ -45,10 +48,14 @@ def main() -> None:
     arguments.add_argument("--fresh", type=Path, required=True, help="a folder for all of it")
     arguments.add_argument("--steps", type=int, default=100)
     arguments.add_argument("--factor", type=int, default=2, help="training.term_factor")
+    arguments.add_argument("--part", choices=PARTS, help="only this model, no figures yet")
     arguments.add_argument("--write", action="store_true", help="into docs/benchmarks.md")
     given = arguments.parse_args()
     workspace = make_project(given.fresh, given.steps, given.factor)
-    rows = list(measure(workspace))
+    held_out, said = hear(workspace, [given.part] if given.part else PARTS)
+    if given.part:
+        return
+    rows = figures(workspace, held_out, said)
     for row in rows:
         print(f"{row.name}: {row.value} ({row.rests_on})")
     if given.write:
@@ -95,8 +102,10 @@ def make_project(folder: Path, steps: int, factor: int) -> Workspace:
     return open_workspace(DOMAIN, settings)
 
 
-def measure(workspace: Workspace) -> list[Row]:
-    """Build, train twice, hear the held-out speech three times."""
+def hear(
+    workspace: Workspace, parts: Sequence[str]
+) -> tuple[list[Utterance], dict[str, list[Prediction]]]:
+    """Build the corpus, train what is to be trained, and hear the held-out speech."""
     from lifecycle import splits
     from lifecycle.base_engine import make_base_engine
     from lifecycle.base_model import base_model
@@ -109,20 +118,30 @@ def measure(workspace: Workspace) -> list[Row]:
     splits.make_splits(workspace)
     assert not splits.split_problems(workspace)
     rows = splits.read_splits(workspace)
-    held_out = _held_out(rows)
-    heard = {
-        "base model": _hear(workspace, base_model(workspace).path, held_out, padded=True),
-        "without the terms": _hear(workspace, _train(workspace, rows, False), held_out),
-        "with the terms": _hear(workspace, _train(workspace, rows, True), held_out),
-    }
-    return _rows(workspace, held_out, heard)
+    held_out = [row for row in rows if row.split == "test"]
+    said = {}
+    for part in parts:
+        path = workspace.settings.home / f"{_name(workspace, part)}.parquet"
+        if not path.is_file():
+            if part == BASE:
+                sample = held_out[::3]
+                heard = _hear(workspace, base_model(workspace).path, sample, padded=True)
+            else:
+                heard = _hear(workspace, _train(workspace, rows, part), held_out)
+            write_predictions(path, heard)
+        said[part] = read_predictions(path)
+    return held_out, said
 
 
-def _held_out(rows: Sequence[Utterance]) -> list[Utterance]:
-    return [row for row in rows if row.split == "test"]
+def _name(workspace: Workspace, part: str) -> str:
+    training = workspace.domain.training
+    if part == BASE:
+        return "base"
+    name = f"{part.split()[0]}-{training.steps}"
+    return f"{name}-{training.term_factor}" if part == WITH else name
 
 
-def _train(workspace: Workspace, rows: Sequence[Utterance], with_terms: bool) -> Path:
+def _train(workspace: Workspace, rows: Sequence[Utterance], part: str) -> Path:
     """The merged model of one training; found again where it was made before."""
     from data.tables import write_utterances
     from lifecycle.adapter import terms_of
@@ -131,9 +150,8 @@ def _train(workspace: Workspace, rows: Sequence[Utterance], with_terms: bool) ->
     from training.merging import merge
     from training.recipe import TrainingSpec
 
-    domain, base = workspace.domain, base_model(workspace).path
-    name = f"{'with' if with_terms else 'without'}-{domain.training.steps}"
-    folder = workspace.settings.home / f"{name}-{domain.training.term_factor}"
+    domain, base, with_terms = workspace.domain, base_model(workspace).path, part == WITH
+    folder = workspace.settings.home / _name(workspace, part)
     if (folder / "merged").is_dir():
         return folder / "merged"
     chosen = [row for row in rows if with_terms or row.source != TERMS]
@@ -151,8 +169,10 @@ def _train(workspace: Workspace, rows: Sequence[Utterance], with_terms: bool) ->
         terms=terms_of(workspace) if with_terms else (),
     )
     began = time.monotonic()
-    run_training(spec, folder / "checkpoints", lambda news: print(news.step, news.message))
-    print(f"{name}: {time.monotonic() - began:.0f} s")
+    run_training(
+        spec, folder / "checkpoints", lambda news: print(news.step, news.message, flush=True)
+    )
+    print(f"{part}: {time.monotonic() - began:.0f} s", flush=True)
     merge(base, folder / "adapter", folder / "merged")
     return folder / "merged"
 
@@ -181,9 +201,10 @@ def _hear(
     ]
 
 
-def _rows(
+def figures(
     workspace: Workspace, held_out: Sequence[Utterance], heard: dict[str, list[Prediction]]
 ) -> list[Row]:
+    """Recall and precision on the carriers, word error rates there and elsewhere, differences."""
     params = workspace.domain.evaluation
     names = [normalise(name, params.normaliser, "en") for name in NAMES]
     vocabulary = Vocabulary(names)
@@ -203,7 +224,7 @@ def _rows(
         found.append(_errors(f"word error rate, people, {name}", people, resampling))
         machines = [row for row in _of(all_rows, False) if row.utterance.is_synthetic]
         found.append(_errors(f"word error rate, accents, {name}", machines, resampling))
-    without, with_terms = scored["without the terms"], scored["with the terms"]
+    without, with_terms = scored[WITHOUT], scored[WITH]
     gain = recall_gain(_of(with_terms, True), _of(without, True), vocabulary, resampling)
     found.append(_share("gain in term recall by the terms, points", gain))
     other = compare(_of(with_terms, False), _of(without, False), Slice("overall"), resampling)

@@ -14,6 +14,7 @@ from lifecycle.workspace import Workspace
 from voiceforge.errors import StageError
 
 if TYPE_CHECKING:
+    from serving.registry import Registry, TrainingRun
     from training.recipe import TrainingProgress, TrainingReport
 
 STAGE = "adapter"
@@ -29,6 +30,9 @@ def make_adapter(workspace: Workspace) -> Artifact:
     settings, domain = workspace.settings, workspace.domain
     base = base_model(workspace)
     utterances = workspace.current(splits.STAGE)
+    inputs = {"base_model": base.sha256, splits.STAGE: utterances.sha256}
+    asked = parameters(workspace)
+    key = workspace.question(STAGE, VERSION, inputs, asked).key
 
     def build(folder: Path, checkpoints: Path) -> Mapping[str, Any]:
         spec = TrainingSpec.from_params(
@@ -42,18 +46,21 @@ def make_adapter(workspace: Workspace) -> Artifact:
             threads=settings.threads,
             terms=terms_of(workspace),
         )
-        report = run_training(spec, checkpoints, lambda news: _report(workspace, news))
+        tags = {f"{name}_sha256": sha256 for name, sha256 in inputs.items()}
+        with open_registry(workspace).training(domain.name, key, asked, tags) as record:
+            report = run_training(spec, checkpoints, _Reporter(workspace, record))
         summary = _summary(report)
         write_loss_curve(folder / PLOT, summary["loss_curve"], summary["dev_curve"])
         return summary
 
-    return workspace.make(
-        STAGE,
-        VERSION,
-        {"base_model": base.sha256, splits.STAGE: utterances.sha256},
-        parameters(workspace),
-        build,
-    )
+    return workspace.make(STAGE, VERSION, inputs, asked, build)
+
+
+def open_registry(workspace: Workspace) -> Registry:
+    from serving.registry import Registry
+
+    settings = workspace.settings
+    return Registry(settings.mlflow_uri, settings.mlflow_artifacts)
 
 
 def check_parameters(workspace: Workspace) -> None:
@@ -95,16 +102,20 @@ def terms_of(workspace: Workspace) -> tuple[str, ...]:
     return tuple(term.text for term in read_terms(vocabulary, workspace.settings.project))
 
 
-def _report(workspace: Workspace, news: TrainingProgress) -> None:
-    figures = {
-        "loss": news.loss,
-        "learning rate": news.learning_rate,
-        "seconds left": news.seconds_left,
-        "audio seconds per second": news.audio_seconds_per_second,
-        "dev word error rate": next((s.rate for s in news.dev if s.slice == "all"), None),
-    }
-    known = {name: value for name, value in figures.items() if value is not None}
-    workspace.report(STAGE, news.step, news.steps, news.note, **known)
+class _Reporter:
+    """Passes news of a training on: to whoever shows progress, and to its run in MLflow."""
+
+    def __init__(self, workspace: Workspace, record: TrainingRun) -> None:
+        self._workspace, self._record = workspace, record
+
+    def __call__(self, news: TrainingProgress) -> None:
+        figures = news.values()
+        before = self._record.trouble
+        self._record.log(news.step, figures)
+        note = news.note
+        if self._record.trouble and not before:
+            note = f"MLflow does not take figures now and gets them later ({self._record.trouble})"
+        self._workspace.report(STAGE, news.step, news.steps, note, **figures)
 
 
 def _summary(report: TrainingReport) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lifecycle import adapter, engine, merged_model, predictions, reports
+from lifecycle.adapter import open_registry as open_registry
 from lifecycle.artifacts import Artifact
 from lifecycle.base_model import base_model
 from lifecycle.corpus import corpus_version
@@ -15,18 +16,11 @@ from voiceforge.errors import StageError
 from voiceforge.files import write_json
 
 if TYPE_CHECKING:
-    from serving.registry import Registry, RunRecord
+    from serving.registry import RunRecord
 
 STAGE = "model_version"
 VERSION = 1
 _REPORTS = (reports.ACCURACY, reports.ACCENT, reports.LATENCY)
-
-
-def open_registry(workspace: Workspace) -> Registry:
-    from serving.registry import Registry
-
-    settings = workspace.settings
-    return Registry(settings.mlflow_uri, settings.mlflow_artifacts)
 
 
 def make_model_version(workspace: Workspace) -> Artifact:
@@ -96,7 +90,9 @@ def _record(workspace: Workspace) -> RunRecord:
             if "base" in row:
                 metrics[f"base word error rate {name}"] = float(row["base"])
     name = f"corpora/{domain.name}"
+    training = open_registry(workspace).training_run(domain.name, trained.key)
     return RunRecord(
+        training=training,
         params={
             "base_model": domain.base_model,
             "language": domain.language,
@@ -120,6 +116,7 @@ def _record(workspace: Workspace) -> RunRecord:
             "corpus_sha256": workspace.current("corpus").sha256,
             "splits_sha256": workspace.current("splits").sha256,
             "adapter_sha256": trained.sha256,
+            **({"training_run": training} if training else {}),
             "merged_sha256": str(workspace.current(merged_model.STAGE).summary["tensors_sha256"]),
         },
     )

@@ -198,7 +198,11 @@ class _News(TrainerCallback):  # type: ignore[misc]
         if "loss" in logs:
             point = LossPoint(state.global_step, logs["loss"], logs["learning_rate"])
             self._history.losses.append(point)
-            self._tell(loss=point.loss, learning_rate=point.learning_rate)
+            self._tell(
+                loss=point.loss,
+                learning_rate=point.learning_rate,
+                gradient_norm=logs.get("grad_norm"),
+            )
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._clock()

@@ -114,6 +114,7 @@ class TrainingProgress:
         seconds_left: estimate; None before it can be made.
         audio_seconds_per_second: speech trained on in a second of wall time.
         note: what was chosen or resumed, for the log; empty for plain progress.
+        gradient_norm: of all trained parameters in the step, before it was clipped.
     """
 
     step: int
@@ -125,6 +126,7 @@ class TrainingProgress:
     seconds_left: float | None = None
     audio_seconds_per_second: float | None = None
     note: str = ""
+    gradient_norm: float | None = None
 
     @property
     def message(self) -> str:
@@ -140,11 +142,11 @@ class TrainingProgress:
         """The figures of the moment by name; those not known are left out."""
         figures = {
             "loss": self.loss,
-            "learning_rate": self.learning_rate,
-            "dev_word_error_rate": self.dev[0].rate if self.dev else None,
-            "seconds": self.seconds,
-            "seconds_left": self.seconds_left,
-            "audio_seconds_per_second": self.audio_seconds_per_second,
+            "learning rate": self.learning_rate,
+            "gradient norm": self.gradient_norm,
+            "dev word error rate": next((s.rate for s in self.dev if s.slice == "all"), None),
+            "audio seconds per second": self.audio_seconds_per_second,
+            "seconds left": self.seconds_left,
         }
         return {name: figure for name, figure in figures.items() if figure is not None}
 
