@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lifecycle import splits
-from lifecycle.artifacts import Artifact
+from lifecycle.artifacts import Artifact, Question
 from lifecycle.base_model import base_model
 from lifecycle.plots import write_loss_curve
 from lifecycle.workspace import Workspace
@@ -30,9 +30,7 @@ def make_adapter(workspace: Workspace) -> Artifact:
     settings, domain = workspace.settings, workspace.domain
     base = base_model(workspace)
     utterances = workspace.current(splits.STAGE)
-    inputs = {"base_model": base.sha256, splits.STAGE: utterances.sha256}
-    asked = parameters(workspace)
-    key = workspace.question(STAGE, VERSION, inputs, asked).key
+    asked = question(workspace)
 
     def build(folder: Path, checkpoints: Path) -> Mapping[str, Any]:
         spec = TrainingSpec.from_params(
@@ -46,14 +44,24 @@ def make_adapter(workspace: Workspace) -> Artifact:
             threads=settings.threads,
             terms=terms_of(workspace),
         )
-        tags = {f"{name}_sha256": sha256 for name, sha256 in inputs.items()}
-        with open_registry(workspace).training(domain.name, key, asked, tags) as record:
+        tags = {f"{name}_sha256": sha256 for name, sha256 in asked.inputs.items()}
+        registry = open_registry(workspace)
+        with registry.training(domain.name, asked.key, asked.parameters, tags) as record:
             report = run_training(spec, checkpoints, _Reporter(workspace, record))
         summary = _summary(report)
         write_loss_curve(folder / PLOT, summary["loss_curve"], summary["dev_curve"])
         return summary
 
-    return workspace.make(STAGE, VERSION, inputs, asked, build)
+    return workspace.make(STAGE, VERSION, asked.inputs, asked.parameters, build)
+
+
+def question(workspace: Workspace) -> Question:
+    """What `make_adapter` asks the store; its key is the adapter's."""
+    inputs = {
+        "base_model": base_model(workspace).sha256,
+        splits.STAGE: workspace.current(splits.STAGE).sha256,
+    }
+    return workspace.question(STAGE, VERSION, inputs, parameters(workspace))
 
 
 def open_registry(workspace: Workspace) -> Registry:

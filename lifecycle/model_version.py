@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lifecycle import adapter, engine, merged_model, predictions, reports
+from lifecycle import adapter, engine, merged_model, model_card, predictions, reports
 from lifecycle.adapter import open_registry as open_registry
 from lifecycle.artifacts import Artifact
 from lifecycle.base_model import base_model
 from lifecycle.corpus import corpus_version
+from lifecycle.model_card import make_model_card
 from lifecycle.workspace import Workspace
 from voiceforge.errors import StageError
-from voiceforge.files import write_json
+from voiceforge.files import write_json, write_text
 
 if TYPE_CHECKING:
     from serving.registry import RunRecord
@@ -34,6 +35,7 @@ def make_model_version(workspace: Workspace) -> Artifact:
     inputs = {stage: workspace.current(stage).sha256 for stage in stages}
     inputs[engine.STAGE] = engine_sha256(engine_folder)
     registry, name = open_registry(workspace), workspace.domain.name
+    card = make_model_card(workspace)
 
     def build(folder: Path, _: Path) -> Mapping[str, Any]:
         version = registry.register(
@@ -41,7 +43,10 @@ def make_model_version(workspace: Workspace) -> Artifact:
             _record(workspace),
             engine=engine_folder,
             adapter=workspace.current(adapter.STAGE).path,
-            reports={stage: workspace.current(stage).path for stage in _REPORTS},
+            reports={
+                **{stage: workspace.current(stage).path for stage in _REPORTS},
+                model_card.STAGE: card.path,
+            },
         )
         known = registry.version(name, version)
         written = {
@@ -51,6 +56,7 @@ def make_model_version(workspace: Workspace) -> Artifact:
             "engine_sha256": inputs[engine.STAGE],
         }
         write_json(folder / "version.json", written)
+        write_text(folder / model_card.FILE, (card.path / model_card.FILE).read_text())
         return written
 
     made = workspace.make(STAGE, VERSION, inputs, {}, build)

@@ -8,6 +8,7 @@ from voiceforge.params.augmentation import SpecAugmentParams as SpecAugmentParam
 from voiceforge.params.base import DOMAIN_NAME as DOMAIN_NAME
 from voiceforge.params.base import Consent as Consent
 from voiceforge.params.domain import DomainParams as DomainParams
+from voiceforge.params.energy import EnergyParams as EnergyParams
 from voiceforge.params.evaluation import EngineParams as EngineParams
 from voiceforge.params.evaluation import EvaluationParams as EvaluationParams
 from voiceforge.params.evaluation import GateParams as GateParams

@@ -6,6 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from voiceforge.cron import cron_problem
 from voiceforge.params.base import DOMAIN_NAME, LanguageCode, Share, Strict
+from voiceforge.params.energy import EnergyParams
 from voiceforge.params.evaluation import EngineParams, EvaluationParams, GatesParams
 from voiceforge.params.sources import EspeakSource, PiperSource, Source, TermsSource
 from voiceforge.params.splits import SplitParams
@@ -35,6 +36,7 @@ class DomainParams(Strict):
     engine: EngineParams
     evaluation: EvaluationParams
     gates: GatesParams
+    energy: EnergyParams = EnergyParams()
     quarantine_limit: Share = Field(
         description="Largest share of recordings that may be unusable before the run stops."
     )
