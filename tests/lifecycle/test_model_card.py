@@ -120,6 +120,8 @@ def test_uncommitted_changes_and_a_missing_checkout_are_said(world: Any) -> None
     assert "no git checkout" in text and "git checkout" not in text.split("```sh")[1]
     commit(world.settings.project)
     (world.settings.project / "params.yaml").open("a").write("# a change\n")
+    assert make_model_card(world.workspace).reused  # a commit makes no other model
+    world.train("second", 1)
     assert (
         "held changes that were not committed"
         in (make_model_card(world.workspace).path / FILE).read_text()

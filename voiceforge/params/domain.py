@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from voiceforge.cron import cron_problem
 from voiceforge.params.base import DOMAIN_NAME, LanguageCode, Share, Strict
@@ -29,10 +29,10 @@ class DomainParams(Strict):
     sources: tuple[Source, ...] = Field(
         min_length=1, description="Where the speech comes from, at least one."
     )
-    vocabulary: VocabularyParams = VocabularyParams()
     validation: ValidationParams
     splits: SplitParams
     training: TrainingParams
+    vocabulary: VocabularyParams = VocabularyParams()
     engine: EngineParams
     evaluation: EvaluationParams
     gates: GatesParams
@@ -52,12 +52,13 @@ class DomainParams(Strict):
             raise ValueError(f"{problem}; a cron line is such as '0 3 * * 1'")
         return value
 
-    @model_validator(mode="after")
-    def _voices_agree(self) -> DomainParams:
+    @field_validator("sources")
+    @classmethod
+    def _voices_agree(cls, value: tuple[Source, ...]) -> tuple[Source, ...]:
         """A voice is a speaker and stays in one split, whichever source it speaks for."""
         place: dict[tuple[str, str], str] = {}
-        piper = {source.voice for source in self.sources if isinstance(source, PiperSource)}
-        for number, source in enumerate(self.sources):
+        piper = {source.voice for source in value if isinstance(source, PiperSource)}
+        for number, source in enumerate(value):
             if not isinstance(source, EspeakSource | TermsSource):
                 continue
             for split, voices in source.voices:
@@ -67,11 +68,10 @@ class DomainParams(Strict):
                             f"sources.{number}.voices: the voice {'+'.join(key)} is in {split}, "
                             f"and in {place[key]} in another source; a voice belongs to one split"
                         )
-            both = piper & set(getattr(source, "piper_voices", ()))
-            if both:
+            if both := piper & set(getattr(source, "piper_voices", ())):
                 raise ValueError(
                     f"sources.{number}.piper_voices: the voice {min(both)} speaks for a source of "
                     "the kind piper as well, which is heard in every split; only training may hear "
                     "the voices of terms"
                 )
-        return self
+        return value

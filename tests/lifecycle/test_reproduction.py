@@ -36,16 +36,17 @@ def git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def opened(folder: Path, cache: Path, remote: Path) -> Workspace:
-    (folder / "var").mkdir(parents=True, exist_ok=True)
+def opened(folder: Path, cache: Path, remote: Path, registry: Path) -> Workspace:
     if not (folder / "var" / "cache").exists():
+        (folder / "var" / "mlflow").mkdir(parents=True)
         (folder / "var" / "cache").symlink_to(cache)
+        shutil.copyfile(registry, folder / "var" / "mlflow" / "mlflow.db")
     environ = {"VOICEFORGE_THREADS": "1", "VOICEFORGE_REMOTE": str(remote)}
     return open_workspace(DOMAIN, load_settings(environ, folder))
 
 
 @pytest.fixture
-def made(tmp_path: Path, project: Path, cache: Path) -> Workspace:
+def made(tmp_path: Path, project: Path, cache: Path, empty_registry: Path) -> Workspace:
     """A committed project with a trained, merged model."""
     folder = tmp_path / "first"
     folder.mkdir()
@@ -73,7 +74,7 @@ def made(tmp_path: Path, project: Path, cache: Path) -> Workspace:
     (folder / "recordings" / "table.csv").write_text("\n".join(rows) + "\n")
     (folder / ".gitignore").write_text("/var\n")
     git(folder, "init", "--quiet", "--initial-branch=main")
-    workspace = opened(folder, cache, tmp_path / "remote")
+    workspace = opened(folder, cache, tmp_path / "remote", empty_registry)
     corpus.make_corpus(workspace)
     corpus.corpus_version(workspace)
     make_validation(workspace)
@@ -86,7 +87,7 @@ def made(tmp_path: Path, project: Path, cache: Path) -> Workspace:
 
 
 def test_a_fresh_checkout_makes_the_same_weights_or_says_what_is_another(
-    made: Workspace, tmp_path: Path, cache: Path
+    made: Workspace, tmp_path: Path, cache: Path, empty_registry: Path
 ) -> None:
     trained = made.current(adapter.STAGE)
     md5 = str(corpus.corpus_version(made)["md5"])
@@ -96,7 +97,7 @@ def test_a_fresh_checkout_makes_the_same_weights_or_says_what_is_another(
     git(tmp_path / "second", "checkout", "--quiet", revision.removesuffix("+changes"))
     # The corpus comes from DVC's remote: the recordings are not needed for it.
     shutil.rmtree(tmp_path / "second" / "recordings")
-    fresh = opened(tmp_path / "second", cache, tmp_path / "remote")
+    fresh = opened(tmp_path / "second", cache, tmp_path / "remote", empty_registry)
     merged = reproduce(fresh, *asked)
     assert fresh.current(adapter.STAGE).key == trained.key
     assert fresh.current(adapter.STAGE).parameters == trained.parameters
@@ -109,4 +110,4 @@ def test_a_fresh_checkout_makes_the_same_weights_or_says_what_is_another(
     path = fresh.settings.project / "params.yaml"
     path.write_text(path.read_text().replace("steps: 6", "steps: 7"))
     with pytest.raises(UsageError, match=f"the model was made with {asked[2]}"):
-        reproduce(opened(fresh.settings.project, cache, tmp_path / "remote"), *asked)
+        reproduce(open_workspace(DOMAIN, fresh.settings), *asked)
