@@ -88,7 +88,7 @@ def make_project(folder: Path, steps: int, factor: int) -> Workspace:
             },
         ],
         "training": {
-            "steps": steps, "evaluate_every": max(1, steps // 2), "checkpoint_every": steps,
+            "steps": steps, "evaluate_every": max(1, steps // 2), "checkpoint_every": 20,
             "term_factor": factor, "dev_utterances": 48,
         },
         "quarantine_limit": 0.5,

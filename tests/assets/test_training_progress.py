@@ -3,7 +3,6 @@ process was killed. The base model is a Whisper of one narrow layer, so that ste
 
 from __future__ import annotations
 
-import shutil
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,6 +25,7 @@ from lifecycle.progress import Progress, listening
 from lifecycle.workspace import open_workspace
 from pipelines.definitions import build_definitions
 from pipelines.instance import environment, open_instance
+from tests.narrow_whisper import narrow_whisper
 from training.base_models import resolve
 from voiceforge.settings import Settings, load_settings
 
@@ -41,7 +41,7 @@ def settings(
     folder = tmp_path / "project"
     (folder / "var").mkdir(parents=True)
     (folder / "var" / "cache").symlink_to(cache)
-    _narrow_whisper(resolve("whisper-tiny.en", cache=cache, offline=False, timeout=60.0).path,
+    narrow_whisper(resolve("whisper-tiny.en", cache=cache, offline=False, timeout=60.0).path,
                     folder / "narrow")  # fmt: skip
     content = yaml.safe_load((project / "params.yaml").read_text())
     training = {
@@ -63,22 +63,6 @@ def settings(
         monkeypatch.setenv(name, value)
     _lay_down_splits(settings, cache)
     return settings
-
-
-def _narrow_whisper(real: Path, folder: Path) -> None:
-    import torch
-    from transformers import WhisperConfig, WhisperForConditionalGeneration
-
-    config = WhisperConfig.from_pretrained(real)
-    config.update({
-        "d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2,
-        "decoder_attention_heads": 2, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32,
-    })  # fmt: skip
-    torch.manual_seed(0)
-    shutil.copytree(real, folder, ignore=shutil.ignore_patterns("*.safetensors", "manifest.json"))
-    model = WhisperForConditionalGeneration(config)
-    model.generation_config = type(model.generation_config).from_pretrained(real)
-    model.save_pretrained(folder)
 
 
 def _lay_down_splits(settings: Settings, cache: Path) -> None:

@@ -20,7 +20,7 @@ from lifecycle.reproduction import hash_of, reproduce
 from lifecycle.splits import make_splits
 from lifecycle.validation import make_validation
 from lifecycle.workspace import Workspace, open_workspace
-from tests.assets.test_training_progress import _narrow_whisper as narrow_whisper
+from tests.narrow_whisper import narrow_whisper
 from training.base_models import resolve
 from voiceforge.errors import StageError, UsageError
 from voiceforge.settings import load_settings
@@ -60,6 +60,7 @@ def made(tmp_path: Path, project: Path, cache: Path, empty_registry: Path) -> Wo
             "sources": [{"kind": "folder", "path": "recordings", "language": "en"}],
             "training": {"steps": 6, "batch_size": 2, "evaluate_every": 3, "checkpoint_every": 3},
             "validation": {"agreement": {"enabled": False}},
+            "splits": {"train": 0.5, "dev": 0.2, "test": 0.3},
         }
     }
     (folder / "params.yaml").write_text(yaml.safe_dump(content))
