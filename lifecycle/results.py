@@ -58,7 +58,10 @@ def _evaluation(workspace: Workspace, folder: Path) -> None:
     }
     figures = {"accuracy": rates, "latency": dict(latency)}
     if terms := workspace.current(reports.ACCURACY).summary.get("terms"):
-        figures["terms"] = {str(row["slice"]): row for row in terms}
+        figures["terms"] = {
+            str(row["slice"]): {key: value for key, value in row.items() if key != "slice"}
+            for row in terms
+        }
     write_json(folder / "metrics.json", figures)
     _write_csv(folder / "accents.csv", accents)
 
