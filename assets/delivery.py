@@ -8,6 +8,7 @@ from assets.common import GROUP, domains, result, stage, table
 from assets.evaluation import accent_report, accuracy_report, latency_report
 from lifecycle.bento import make_bento
 from lifecycle.certificate import PAGE, make_certificate
+from lifecycle.model_card import FILE as CARD
 from lifecycle.model_version import make_model_version
 from lifecycle.promotion import make_promotion
 
@@ -32,6 +33,7 @@ def model_version(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any
         {
             "version": summary["version"],
             "engine sha256": summary["engine_sha256"],
+            "model card": dg.MetadataValue.path(str(artifact.path / CARD)),
             "MLflow version": dg.MetadataValue.url(
                 f"{_MLFLOW}/models/{name}/versions/{summary['version']}"
             ),

@@ -1,6 +1,6 @@
 """Assets predictions and reports: what the engines said on held-out speech, and what it means."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -50,6 +50,7 @@ def accuracy_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult[A
             "word error rates": table([_shown(row) for row in rows]),
             "word error rate": rows[0]["word_error_rate"],
             "words": rows[0]["words"],
+            **_term_figures(artifact.summary.get("terms", ())),
         },
     )
 
@@ -86,6 +87,14 @@ def _decoded(artifact: Artifact) -> dict[str, Any]:
         "compute seconds": summary["compute_seconds"],
         "RTFx": round(summary["audio_seconds"] / max(0.001, summary["compute_seconds"]), 1),
     }
+
+
+def _term_figures(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Recall and precision of the domain's vocabulary over all speech, where they are known."""
+    overall = rows[0] if rows else {}
+    names = ("recall", "precision", "recall_occurrences")
+    known = {name: overall[name] for name in names if overall.get(name) is not None}
+    return {f"term {name.replace('_', ' ')}": value for name, value in known.items()}
 
 
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:

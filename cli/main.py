@@ -170,6 +170,19 @@ def stage(
     run_stage(name, domain)
 
 
+@app.command()
+def reproduce(
+    domain: Annotated[str, typer.Argument(help="A domain of params.yaml.")],
+    corpus: Annotated[str, typer.Option(help="The corpus's version, its md5 in DVC.")],
+    adapter: Annotated[str, typer.Option(help="Key of the adapter.")],
+    parameters: Annotated[str, typer.Option(help="Hash of the training parameters.")],
+) -> None:
+    """Train a model again as its card says, or refuse where anything is another."""
+    from cli.reproduce import reproduce_model
+
+    reproduce_model(domain, corpus, adapter, parameters)
+
+
 def main() -> None:
     """Entry point: one paragraph for an error and its exit code, a traceback only with --debug."""
     keep_freed_memory()

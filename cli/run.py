@@ -85,6 +85,9 @@ def closing_table(workspace: Workspace) -> Table:
     for row in sorted(accents, key=lambda row: str(row["slice"])):
         table.add_row(*_cells(row))
     table.add_section()
+    for row in workspace.current(reports.ACCURACY).summary.get("terms", ()):
+        table.add_row(*_term_cells(row))
+    table.add_section()
     latency = workspace.current(reports.LATENCY).summary
     table.add_row(
         "seconds per clip, p50 / p95",
@@ -109,6 +112,19 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     base = f"{_percent(row['base'])} [{_percent(row['base_low'])}, {_percent(row['base_high'])}]"
     fewer = "" if row["reduction"] is None else _change(row["reduction"])
     return [str(row["slice"]), base, f"{row['compared_words']:,}", rate, f"{row['words']:,}", fewer]
+
+
+def _term_cells(row: Mapping[str, Any]) -> list[str]:
+    """A row of term recall; `words` are occurrences of terms."""
+    shown = [f"terms found, {row['slice']}"]
+    for name in ("baseline", "recall"):
+        if row[name] is None:
+            shown += ["", ""]
+            continue
+        low, high = _percent(row[f"{name}_low"]), _percent(row[f"{name}_high"])
+        shown += [f"{_percent(row[name])} [{low}, {high}]", f"{row[f'{name}_occurrences']:,}"]
+    gain = "" if row["gain"] is None else f"{100 * row['gain']:+.0f} points found"
+    return [*shown, gain]
 
 
 def _change(reduction: float) -> str:

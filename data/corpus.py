@@ -235,7 +235,8 @@ def recording_key(recording: Recording) -> str:
         made: list[Any] = [str(audio.path), *_state(audio.path), audio.start, audio.seconds]
     else:
         speakers = _SPEAKING[audio.synthesizer]
-        made = [audio.synthesizer, audio.voice, *_state(Path(audio.voice)), recording.text]
+        spoken = audio.spoken or recording.text
+        made = [audio.synthesizer, audio.voice, *_state(Path(audio.voice)), spoken]
     return sha256_json([CORPUS_VERSION, made, _versions(*speakers)])
 
 

@@ -118,6 +118,8 @@ def _default(path: str, field: FieldInfo, defaults: Mapping[str, Any] | None) ->
 
 
 def _shown(value: Any) -> str:
+    if value is None:
+        return "none"
     several = isinstance(value, list | tuple)
     return f"`[{', '.join(map(str, value))}]`" if several else f"`{value}`"
 

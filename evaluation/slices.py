@@ -104,7 +104,7 @@ def word_error_rate_of(rows: Sequence[Scored], resampling: Resampling) -> Estima
     interval = bootstrap_rate(
         [row.errors for row in rows],
         [row.words for row in rows],
-        _texts(rows),
+        text_labels(rows),
         confidence=resampling.confidence,
         resamples=resampling.resamples,
         seed=resampling.seed,
@@ -138,7 +138,7 @@ def compare(
         [row.errors for row in rows],
         [other.errors for _, other in pairs],
         [row.words for row in rows],
-        _texts(rows),
+        text_labels(rows),
         confidence=resampling.confidence,
         resamples=resampling.resamples,
         seed=resampling.seed,
@@ -154,7 +154,8 @@ def compare(
     )
 
 
-def _texts(rows: Sequence[Scored]) -> list[int]:
+def text_labels(rows: Sequence[Scored]) -> list[int]:
+    """A number for each normalised reference: what intervals draw together."""
     labels: dict[str, int] = {}
     return [labels.setdefault(row.reference, len(labels)) for row in rows]
 

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lifecycle import replay, splits
-from lifecycle.artifacts import Artifact
+from lifecycle.artifacts import Artifact, Question
 from lifecycle.base_model import base_model
 from lifecycle.plots import write_loss_curve
 from lifecycle.workspace import Workspace
 from voiceforge.errors import StageError
 
 if TYPE_CHECKING:
+    from serving.registry import Registry, TrainingRun
     from training.recipe import TrainingProgress, TrainingReport
 
 STAGE = "adapter"
@@ -30,9 +31,7 @@ def make_adapter(workspace: Workspace) -> Artifact:
     base = base_model(workspace)
     utterances = workspace.current(splits.STAGE)
     general = replay.make_replay(workspace)
-    inputs = {"base_model": base.sha256, splits.STAGE: utterances.sha256}
-    if general is not None:
-        inputs[replay.STAGE] = general.sha256
+    asked = question(workspace)
 
     def build(folder: Path, checkpoints: Path) -> Mapping[str, Any]:
         spec = TrainingSpec.from_params(
@@ -47,19 +46,35 @@ def make_adapter(workspace: Workspace) -> Artifact:
             device=settings.device,
             processes=settings.processes,
             replay=general.path if general else None,
+            terms=terms_of(workspace),
         )
-        report = run_training(spec, checkpoints, lambda news: _report(workspace, news))
+        tags = {f"{name}_sha256": sha256 for name, sha256 in asked.inputs.items()}
+        registry = open_registry(workspace)
+        with registry.training(domain.name, asked.key, asked.parameters, tags) as record:
+            report = run_training(spec, checkpoints, _Reporter(workspace, record))
         summary = _summary(report)
         write_loss_curve(folder / PLOT, summary["loss_curve"], summary["dev_curve"])
         return summary
 
-    return workspace.make(
-        STAGE,
-        VERSION,
-        inputs,
-        parameters(workspace),
-        build,
-    )
+    return workspace.make(STAGE, VERSION, asked.inputs, asked.parameters, build)
+
+
+def question(workspace: Workspace) -> Question:
+    """What `make_adapter` asks the store; its key is the adapter's."""
+    inputs = {
+        "base_model": base_model(workspace).sha256,
+        splits.STAGE: workspace.current(splits.STAGE).sha256,
+    }
+    if workspace.domain.training.replay.share:
+        inputs[replay.STAGE] = workspace.current(replay.STAGE).sha256
+    return workspace.question(STAGE, VERSION, inputs, parameters(workspace))
+
+
+def open_registry(workspace: Workspace) -> Registry:
+    from serving.registry import Registry
+
+    settings = workspace.settings
+    return Registry(settings.mlflow_uri, settings.mlflow_artifacts)
 
 
 def check_parameters(workspace: Workspace) -> None:
@@ -80,24 +95,41 @@ def check_parameters(workspace: Workspace) -> None:
 def parameters(workspace: Workspace) -> dict[str, Any]:
     """What an adapter is trained with; part of its key."""
     domain = workspace.domain
+    terms = terms_of(workspace) if domain.training.term_factor > 1 else ()
     return {
         "language": domain.language,
         "normaliser": domain.evaluation.normaliser,
         **domain.training.outcome(),
+        **({"terms": list(terms)} if terms else {}),
     }
 
 
-def _report(workspace: Workspace, news: TrainingProgress) -> None:
-    figures = {
-        "loss": news.loss,
-        "learning rate": news.learning_rate,
-        "gradient norm": news.gradient_norm,
-        "seconds left": news.seconds_left,
-        "audio seconds per second": news.audio_seconds_per_second,
-        "dev word error rate": next((s.rate for s in news.dev if s.slice == "all"), None),
-    }
-    known = {name: value for name, value in figures.items() if value is not None}
-    workspace.report(STAGE, news.step, news.steps, news.note, **known)
+def terms_of(workspace: Workspace) -> tuple[str, ...]:
+    """The domain's vocabulary as it is written.
+
+    Raises:
+        UsageError: its file is missing, or a line of it is no term.
+    """
+    from data.vocabulary import read_terms
+
+    vocabulary = workspace.domain.vocabulary
+    return tuple(term.text for term in read_terms(vocabulary, workspace.settings.project))
+
+
+class _Reporter:
+    """Passes news of a training on: to whoever shows progress, and to its run in MLflow."""
+
+    def __init__(self, workspace: Workspace, record: TrainingRun) -> None:
+        self._workspace, self._record = workspace, record
+
+    def __call__(self, news: TrainingProgress) -> None:
+        figures = news.values()
+        before = self._record.trouble
+        self._record.log(news.step, figures)
+        note = news.note
+        if self._record.trouble and not before:
+            note = f"MLflow does not take figures now and gets them later ({self._record.trouble})"
+        self._workspace.report(STAGE, news.step, news.steps, note, **figures)
 
 
 def _summary(report: TrainingReport) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from lifecycle import (
     validation,
 )
 from lifecycle.artifacts import Artifact
+from lifecycle.code import code_version
 from lifecycle.ledgers import read_gates
 from lifecycle.workspace import Workspace
 from voiceforge.files import sha256_json, write_json, write_text
@@ -116,6 +117,7 @@ def make_certificate(workspace: Workspace) -> Artifact:
             reports.read_accuracy(workspace),
             reports.read_accents(workspace),
             reports.read_latency(workspace),
+            reports.read_terms(workspace),
             certificate=certificate_section(decided),
             title=f"{name}, version {version}",
         )
@@ -156,27 +158,6 @@ def current_champion(workspace: Workspace) -> ModelVersion | None:
         if CHAMPION in version.aliases:
             return version
     return None
-
-
-def code_version(workspace: Workspace) -> str:
-    """Package version and, in a git checkout, the commit; "+changes" where it is not clean."""
-    import subprocess
-
-    from voiceforge import __version__
-
-    command = [
-        "git",
-        "-C",
-        str(workspace.settings.project),
-        "describe",
-        "--always",
-        "--dirty=+changes",
-    ]
-    try:
-        found = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:  # no git on this machine
-        return __version__
-    return " ".join([__version__, found.stdout.strip()]).strip()
 
 
 def deciding_certificate(workspace: Workspace, version: str) -> Artifact | None:

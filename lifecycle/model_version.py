@@ -6,27 +6,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lifecycle import adapter, engine, merged_model, predictions, reports
+from lifecycle import adapter, engine, merged_model, model_card, predictions, reports
+from lifecycle.adapter import open_registry as open_registry
 from lifecycle.artifacts import Artifact
 from lifecycle.base_model import base_model
 from lifecycle.corpus import corpus_version
+from lifecycle.model_card import make_model_card
 from lifecycle.workspace import Workspace
 from voiceforge.errors import StageError
-from voiceforge.files import write_json
+from voiceforge.files import write_json, write_text
 
 if TYPE_CHECKING:
-    from serving.registry import Registry, RunRecord
+    from serving.registry import RunRecord
 
 STAGE = "model_version"
 VERSION = 1
 _REPORTS = (reports.ACCURACY, reports.ACCENT, reports.LATENCY)
-
-
-def open_registry(workspace: Workspace) -> Registry:
-    from serving.registry import Registry
-
-    settings = workspace.settings
-    return Registry(settings.mlflow_uri, settings.mlflow_artifacts)
 
 
 def make_model_version(workspace: Workspace) -> Artifact:
@@ -40,6 +35,7 @@ def make_model_version(workspace: Workspace) -> Artifact:
     inputs = {stage: workspace.current(stage).sha256 for stage in stages}
     inputs[engine.STAGE] = engine_sha256(engine_folder)
     registry, name = open_registry(workspace), workspace.domain.name
+    card = make_model_card(workspace)
 
     def build(folder: Path, _: Path) -> Mapping[str, Any]:
         version = registry.register(
@@ -47,7 +43,10 @@ def make_model_version(workspace: Workspace) -> Artifact:
             _record(workspace),
             engine=engine_folder,
             adapter=workspace.current(adapter.STAGE).path,
-            reports={stage: workspace.current(stage).path for stage in _REPORTS},
+            reports={
+                **{stage: workspace.current(stage).path for stage in _REPORTS},
+                model_card.STAGE: card.path,
+            },
         )
         known = registry.version(name, version)
         written = {
@@ -57,6 +56,7 @@ def make_model_version(workspace: Workspace) -> Artifact:
             "engine_sha256": inputs[engine.STAGE],
         }
         write_json(folder / "version.json", written)
+        write_text(folder / model_card.FILE, (card.path / model_card.FILE).read_text())
         return written
 
     made = workspace.make(STAGE, VERSION, inputs, {}, build)
@@ -96,7 +96,9 @@ def _record(workspace: Workspace) -> RunRecord:
             if "base" in row:
                 metrics[f"base word error rate {name}"] = float(row["base"])
     name = f"corpora/{domain.name}"
+    training = open_registry(workspace).training_run(domain.name, trained.key)
     return RunRecord(
+        training=training,
         params={
             "base_model": domain.base_model,
             "language": domain.language,
@@ -120,6 +122,7 @@ def _record(workspace: Workspace) -> RunRecord:
             "corpus_sha256": workspace.current("corpus").sha256,
             "splits_sha256": workspace.current("splits").sha256,
             "adapter_sha256": trained.sha256,
+            **({"training_run": training} if training else {}),
             "merged_sha256": str(workspace.current(merged_model.STAGE).summary["tensors_sha256"]),
         },
     )

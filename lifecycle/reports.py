@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from data.utterance import Utterance
 from lifecycle import engine as engines
 from lifecycle import predictions
+from lifecycle.adapter import terms_of
 from lifecycle.artifacts import Artifact
 from lifecycle.workspace import Workspace
 from voiceforge.files import read_json, write_json
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
     from evaluation.reports.accent import AccentReport
     from evaluation.reports.accuracy import AccuracyReport
     from evaluation.reports.latency import LatencyReport
+    from evaluation.reports.terms import TermReport
 
 ACCURACY = "accuracy_report"
 ACCENT = "accent_report"
 LATENCY = "latency_report"
 VERSION = 1
 FILE = "report.json"
+TERMS_FILE = "terms.json"
 _REPEATS = 2
 
 
@@ -107,6 +110,18 @@ def read_latency(workspace: Workspace) -> LatencyReport:
     return LatencyReport.from_dict(read_json(workspace.current(LATENCY).path / FILE))
 
 
+def read_terms(workspace: Workspace) -> TermReport | None:
+    """Recall and precision of the domain's vocabulary; None for a domain without one."""
+    from evaluation.reports.accuracy import read_report
+    from evaluation.reports.terms import TermReport
+
+    path = workspace.current(ACCURACY).path / TERMS_FILE
+    if not path.is_file():
+        return None
+    report: TermReport = read_report(TermReport, read_json(path))
+    return report
+
+
 def report_inputs(workspace: Workspace) -> dict[str, str]:
     """What the accuracy and accent reports are made from: stage -> sha256."""
     from evaluation.text import normaliser_identity
@@ -150,13 +165,16 @@ def compare(
 
 def _from_predictions(workspace: Workspace, stage: str) -> Artifact:
     params = workspace.domain.evaluation
-    parameters = {
+    parameters: dict[str, Any] = {
         "language": workspace.domain.language,
         "confidence": params.confidence,
         "resamples": params.resamples,
         "seed": params.seed,
         "minimum_words": workspace.domain.gates.minimum_words,
     }
+    terms = terms_of(workspace) if stage == ACCURACY else ()
+    if terms:
+        parameters["terms"] = list(terms)
 
     def build(folder: Path, _: Path) -> Mapping[str, Any]:
         accuracy, accents = compare(
@@ -168,9 +186,43 @@ def _from_predictions(workspace: Workspace, stage: str) -> Artifact:
         report = accuracy if stage == ACCURACY else accents
         fields = report.as_dict()
         write_json(folder / FILE, fields)
-        return {"slices": [slice_row(part) for part in fields["slices"]]}
+        summary: dict[str, Any] = {"slices": [slice_row(part) for part in fields["slices"]]}
+        if terms:
+            counted = _count_terms(workspace, terms).as_dict()
+            write_json(folder / TERMS_FILE, counted)
+            summary["terms"] = [_term_row(part) for part in counted["slices"]]
+        return summary
 
     return workspace.make(stage, VERSION, report_inputs(workspace), parameters, build)
+
+
+def _count_terms(workspace: Workspace, terms: Sequence[str]) -> TermReport:
+    from evaluation.reports.terms import term_report
+
+    params = workspace.domain.evaluation
+    return term_report(
+        predictions.read(workspace.current(predictions.STAGE)),
+        predictions.read(workspace.current(predictions.BASE)),
+        predictions.test_utterances(workspace),
+        terms,
+        candidate_name=f"{workspace.domain.name} engine",
+        baseline_name=workspace.domain.base_model,
+        normaliser=params.normaliser,
+        language=workspace.domain.language,
+        confidence=params.confidence,
+        resamples=params.resamples,
+        seed=params.seed,
+    )
+
+
+def _term_row(part: Mapping[str, Any]) -> dict[str, Any]:
+    """The terms in a slice as plain figures: shares are fractions; None rests on nothing."""
+    row: dict[str, Any] = {"slice": _name(part["slice"])}
+    for name in ("recall", "precision", "baseline", "gain"):
+        rate = part[name]
+        for key in ("value", "low", "high", "occurrences"):
+            row[name if key == "value" else f"{name}_{key}"] = rate and rate[key]
+    return row
 
 
 class _Shared(TypedDict):

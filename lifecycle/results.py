@@ -56,7 +56,13 @@ def _evaluation(workspace: Workspace, folder: Path) -> None:
         str(row["slice"]): {key: value for key, value in row.items() if key != "slice"}
         for row in [*accuracy, *accents]
     }
-    write_json(folder / "metrics.json", {"accuracy": rates, "latency": dict(latency)})
+    figures = {"accuracy": rates, "latency": dict(latency)}
+    if terms := workspace.current(reports.ACCURACY).summary.get("terms"):
+        figures["terms"] = {
+            str(row["slice"]): {key: value for key, value in row.items() if key != "slice"}
+            for row in terms
+        }
+    write_json(folder / "metrics.json", figures)
     _write_csv(folder / "accents.csv", accents)
 
 

@@ -18,7 +18,7 @@ from lifecycle.ledgers import ledger_path, read_gates, read_ledger, same_text
 from lifecycle.workspace import Workspace
 from voiceforge.errors import StageError
 from voiceforge.files import sha256_file
-from voiceforge.params import EspeakSource
+from voiceforge.params import EspeakSource, TermsSource
 
 if TYPE_CHECKING:
     from data.columns import ArrowTable
@@ -189,12 +189,18 @@ def _check_lost(workspace: Workspace, path: Path, gates: tuple[Gate, ...]) -> No
 def _declared_speakers(workspace: Workspace) -> dict[str, Any]:
     """The voices whose split params.yaml names."""
     from data.sources.espeak import speaker_id
+    from data.sources.terms import speaker_splits_of
 
-    return {
+    sources = workspace.domain.sources
+    declared: dict[str, Any] = {
         speaker_id(accent, voice): split
-        for source in workspace.domain.sources
+        for source in sources
         if isinstance(source, EspeakSource)
         for accent in source.accents
         for split in ("train", "dev", "test")
         for voice in getattr(source.voices, split)
     }
+    for source in sources:
+        if isinstance(source, TermsSource):
+            declared |= speaker_splits_of(source)
+    return declared

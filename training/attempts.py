@@ -224,5 +224,6 @@ def run_fingerprint(spec: TrainingSpec) -> str:
             "utterances": sha256_file(spec.utterances),
             "base": {path.name: sha256_file(path) for path in weights},
             **({"replay": sha256_file(spec.replay / UTTERANCES)} if spec.replay else {}),
+            **({"terms": spec.drawn_terms} if spec.drawn_terms else {}),
         }
     )

@@ -87,16 +87,19 @@ def plan_batches(
     params: TrainingParams,
     replayed: Sequence[bool] | None = None,
     transcripts: Transcripts | None = None,
+    has_term: Sequence[bool] = (),
 ) -> list[list[Draw]]:
     """Every batch of a run, in order.
 
     Replayed, human and synthetic clips are each drawn in shuffled passes: `replay.share` of all
     draws from the replayed ones when there are any, of the others `human_share` from the human
-    ones when there are both. Clips of like length share a batch.
+    ones when there are both. A pass holds a clip with a term `term_factor` times. Clips of like
+    length share a batch.
 
     Args:
         durations: seconds of each training clip.
         human: whether a person speaks it.
+        has_term: whether its text holds a term of the domain's vocabulary; empty for none.
         params: steps, batch size, shares, silence and seed are used.
         replayed: whether it is general audio; by default none is.
         transcripts: what decides which clips may stand in a row; without it none do.
@@ -106,10 +109,11 @@ def plan_batches(
     """
     rng = random.Random(params.seed)
     total = params.steps * params.batch_size
+    times = [params.term_factor if holds else 1 for holds in has_term] or [1] * len(human)
     general = [index for index, is_general in enumerate(replayed or ()) if is_general]
     own = [index for index in range(len(human)) if not (replayed and replayed[index])]
-    people = [index for index in own if human[index]]
-    machines = [index for index in own if not human[index]]
+    people = [index for index in own if human[index] for _ in range(times[index])]
+    machines = [index for index in own if not human[index] for _ in range(times[index])]
     share = params.human_share if people and machines else float(bool(people))
     of_general = round(total * params.replay.share) if general else 0
     of_people = round((total - of_general) * share)

@@ -14,6 +14,8 @@ from data.audio import Samples, read_flac
 from data.augmentation.chain import Augmenter
 from data.tables import UTTERANCES, read_utterances
 from data.utterance import Utterance
+from evaluation.terms import Vocabulary
+from evaluation.text import normalise
 from training.clips import (
     Draw,
     batch_frames,
@@ -126,6 +128,7 @@ class PreparedRun:
             Transcripts(
                 [len(clip.tokens) for clip in clips], [clip.row.language for clip in clips], room
             ),
+            _with_terms(spec, clips),
         )
         chosen = choose_clips(dev, spec.params.dev_utterances, spec.params.seed)
         augmenter = _augmenter(spec, clips)
@@ -256,6 +259,26 @@ def train_and_dev(spec: TrainingSpec) -> tuple[list[Utterance], list[Utterance]]
                 "Add recordings, or change the shares under splits in params.yaml."
             )
     return known, dev
+
+
+def _with_terms(spec: TrainingSpec, clips: Sequence[Clip]) -> list[bool]:
+    """Whether each clip's text holds a term of the domain; empty where that decides nothing.
+
+    Raises:
+        UsageError: a term that the normaliser leaves nothing of, or two that it makes one.
+    """
+    if not spec.drawn_terms:
+        return []
+    try:
+        terms = [normalise(term, spec.normaliser, spec.language) for term in spec.terms]
+        vocabulary = Vocabulary(terms)
+    except ValueError as error:
+        raise UsageError(
+            f"The vocabulary in params.yaml cannot be told apart after the normaliser "
+            f"{spec.normaliser}: {error} The terms are: {', '.join(spec.terms)}."
+        ) from error
+    texts = (normalise(clip.row.text, spec.normaliser, spec.language) for clip in clips)
+    return [bool(vocabulary.find(text.split())) for text in texts]
 
 
 def _augmenter(spec: TrainingSpec, clips: Sequence[Clip]) -> Augmenter | None:

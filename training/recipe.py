@@ -30,6 +30,7 @@ class TrainingSpec:
         device: "cpu", "cuda" or "auto"; what trains.
         processes: that share each batch on this machine; its threads are shared among them.
         replay: folder with the general audio to replay and its utterances.parquet; None for none.
+        terms: the domain's vocabulary, whose clips are drawn `term_factor` times as often.
     """
 
     language: str
@@ -43,6 +44,7 @@ class TrainingSpec:
     device: str = "auto"
     processes: int = 1
     replay: Path | None = None
+    terms: tuple[str, ...] = ()
 
     @classmethod
     def from_params(
@@ -59,6 +61,7 @@ class TrainingSpec:
         device: str = "auto",
         processes: int = 1,
         replay: Path | None = None,
+        terms: tuple[str, ...] = (),
     ) -> TrainingSpec:
         return cls(
             language,
@@ -72,12 +75,18 @@ class TrainingSpec:
             device=device,
             processes=processes,
             replay=replay,
+            terms=terms,
         )
 
     @property
     def dev_silence(self) -> float:
         """Seconds of silence after each dev clip: the mean of what training clips get."""
         return sum(self.params.trailing_silence) / 2
+
+    @property
+    def drawn_terms(self) -> list[str]:
+        """The terms as far as they decide what is drawn: none where the factor is 1."""
+        return list(self.terms) if self.params.term_factor > 1 else []
 
     def as_dict(self) -> dict[str, Any]:
         fields = {key: getattr(self, key) for key in self.__dataclass_fields__}
@@ -87,7 +96,8 @@ class TrainingSpec:
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> TrainingSpec:
         paths = {key: Path(fields[key]) for key in PATHS if fields.get(key) is not None}
-        return cls(**{**fields, **paths, "params": TrainingParams(**fields["params"])})
+        params, terms = TrainingParams(**fields["params"]), tuple(fields["terms"])
+        return cls(**{**fields, **paths, "params": params, "terms": terms})
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,12 +171,11 @@ class TrainingProgress:
         """The figures of the moment by name; those not known are left out."""
         figures = {
             "loss": self.loss,
-            "learning_rate": self.learning_rate,
-            "gradient_norm": self.gradient_norm,
-            "dev_word_error_rate": self.dev[0].rate if self.dev else None,
-            "seconds": self.seconds,
-            "seconds_left": self.seconds_left,
-            "audio_seconds_per_second": self.audio_seconds_per_second,
+            "learning rate": self.learning_rate,
+            "gradient norm": self.gradient_norm,
+            "dev word error rate": next((s.rate for s in self.dev if s.slice == "all"), None),
+            "audio seconds per second": self.audio_seconds_per_second,
+            "seconds left": self.seconds_left,
         }
         return {name: figure for name, figure in figures.items() if figure is not None}
 

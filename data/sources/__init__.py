@@ -20,6 +20,7 @@ from data.sources.librispeech import LibriSpeech
 from data.sources.nemo_manifest import NemoManifest
 from data.sources.piper import Piper
 from data.sources.prompts import Prompts
+from data.sources.terms import Terms
 from voiceforge.errors import UsageError
 from voiceforge.params import (
     CommonVoiceSource,
@@ -32,7 +33,7 @@ from voiceforge.params import (
     NemoManifestSource,
     PromptsSource,
     Source,
-    SplitParams,
+    TermsSource,
 )
 
 
@@ -42,7 +43,7 @@ def open_sources(domain: DomainParams, project: Path) -> list[CorpusSource]:
     Raises:
         UsageError: two folders or manifests of one name.
     """
-    sources = [open_source(params, domain.splits, project) for params in domain.sources]
+    sources = [open_source(params, domain, project) for params in domain.sources]
     _refuse_namesakes(sources, domain.name)
     return sources
 
@@ -65,12 +66,15 @@ def _refuse_namesakes(sources: Sequence[CorpusSource], domain: str) -> None:
                 )
 
 
-def open_source(params: Source, splits: SplitParams, project: Path) -> CorpusSource:
-    """One source; its paths start at the project, and `splits` says who speaks which text."""
+def open_source(params: Source, domain: DomainParams, project: Path) -> CorpusSource:
+    """One source; its paths start at the project.
+
+    `splits` of the domain say who speaks which text, `vocabulary` which terms are spoken.
+    """
     if isinstance(params, PromptsSource):
         return Prompts(params.language)
     if isinstance(params, EspeakSource):
-        return Espeak(params, splits)
+        return Espeak(params, domain.splits)
     if isinstance(params, FolderSource):
         return Folder(params, project)
     if isinstance(params, CommonVoiceSource):
@@ -83,6 +87,8 @@ def open_source(params: Source, splits: SplitParams, project: Path) -> CorpusSou
         return HuggingFace(params, project)
     if isinstance(params, CorrectionsSource):
         return Corrections(params, project)
+    if isinstance(params, TermsSource):
+        return Terms(params, domain.vocabulary, domain.splits, project)
     return Piper(params, project)
 
 
@@ -95,8 +101,9 @@ def render(recording: Recording, longest: float) -> Decoded:
     audio = recording.audio
     if isinstance(audio, FileAudio):
         return decode_file(audio.path, Span(audio.start, audio.seconds), longest=longest)
+    spoken = audio.spoken or recording.text
     if audio.synthesizer == "piper":
-        samples = piper_voice.speak(recording.text, audio.voice)
+        samples = piper_voice.speak(spoken, audio.voice)
     else:
-        samples = speak(recording.text, audio.voice)
+        samples = speak(spoken, audio.voice)
     return Decoded(samples, SAMPLE_RATE, 1, clipped_share(samples))

@@ -31,10 +31,12 @@ class Speech:
     Attributes:
         synthesizer: which.
         voice: eSpeak NG's accent and variant, such as "en-gb-scotland+f2", or Piper's model file.
+        spoken: what is said instead, where the text is not written as it sounds.
     """
 
     synthesizer: Literal["espeak", "piper"]
     voice: str
+    spoken: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 from data.sources.base import Plan, Reach, Recording, Speech
 from data.sources.espeak_library import accents, voices
@@ -19,7 +19,10 @@ from data.sources.spoken_texts import shuffled, speakable
 from data.splits import hash_split
 from data.utterance import Split
 from voiceforge.errors import UsageError
-from voiceforge.params import EspeakSource, SplitParams
+from voiceforge.params import EspeakSource, SplitParams, TermsSource
+
+Text = TypeVar("Text")
+Voice = TypeVar("Voice")
 
 _SENTENCE = 3
 """Words from which on a text counts as a sentence; shorter ones are letters, digits and such."""
@@ -85,7 +88,7 @@ def _pairs(
         short = [text for text in texts if len(text.text.split()) < _SENTENCE]
         words = 0
         for pool in (sentences, short):
-            for text, voice in _rotation(pool, params.voices.test):
+            for text, voice in rotation(pool, params.voices.test):
                 if words >= params.words_per_accent:
                     return
                 words += len(text.text.split())
@@ -93,11 +96,11 @@ def _pairs(
     else:
         voices = params.voices.train if split == "train" else params.voices.dev
         clips = params.clips_per_accent.train if split == "train" else params.clips_per_accent.dev
-        for _, pair in zip(range(clips), _rotation(texts, voices), strict=False):
+        for _, pair in zip(range(clips), rotation(texts, voices), strict=False):
             yield pair
 
 
-def _rotation(texts: Sequence[Recording], voices: Sequence[str]) -> Iterator[tuple[Recording, str]]:
+def rotation(texts: Sequence[Text], voices: Sequence[Voice]) -> Iterator[tuple[Text, Voice]]:
     """Every pair once; each pass takes every text once, and voices in turn."""
     for turn in range(len(voices)):
         for at, text in enumerate(texts):
@@ -121,7 +124,7 @@ def _spoken(text: Recording, accent: str, voice: str) -> Recording:
     )
 
 
-def check_voices(params: EspeakSource) -> None:
+def check_voices(params: EspeakSource | TermsSource) -> None:
     """Raise a UsageError that names what there is when an accent or a voice is not known.
 
     eSpeak itself speaks on with its default voice and says nothing.

@@ -21,6 +21,56 @@ from voiceforge.errors import UsageError
 from voiceforge.params import PiperSource
 
 
+def find_voice(voice: str, language: str, project: Path, reach: Reach) -> VoiceFacts:
+    """A voice of the catalogue, fetched where need be, or a user's own.
+
+    Args:
+        voice: name in the catalogue, or a path that starts at the project.
+        language: the one that it must speak.
+
+    Raises:
+        UsageError: the extra `piper` is not installed, there is no such voice, or it speaks
+            another language.
+        SourceError, IntegrityError: it cannot be had.
+    """
+    piper_version()
+    if voice in catalogue.names("piper"):
+        folder = fetch(voice, cache=reach.cache, offline=reach.offline, timeout=reach.timeout)
+        model = next(folder.glob("*.onnx"))
+    else:
+        model = _own(voice, project)[0]
+    facts = read_facts(model)
+    if facts.language and facts.language.split("-")[0] != language:
+        raise UsageError(
+            f"The Piper voice {facts.name} speaks {facts.language!r}, and the source in "
+            f"params.yaml says {language!r}. Name a voice of that language."
+        )
+    return facts
+
+
+def voice_fingerprint(voice: str, project: Path) -> dict[str, Any]:
+    """What decides how a voice sounds: its files and the versions of what speaks."""
+    if voice in catalogue.names("piper"):
+        state: Any = catalogue.entry(voice).pin
+    else:
+        state = [[one.st_size, one.st_mtime_ns] for one in map(Path.stat, _own(voice, project))]
+    return {"library": [piper_version(), version("onnxruntime")], "voice": state}
+
+
+def _own(voice: str, project: Path) -> tuple[Path, Path]:
+    """A user's own voice and its configuration."""
+    model = from_project(project, voice).resolve()
+    config = model.with_name(f"{model.name}.json")
+    for path in (model, config):
+        if not path.is_file():
+            raise UsageError(
+                f"{path} does not exist. Give `voice` of the source in params.yaml as the path "
+                "of an .onnx file with its .onnx.json beside it, or as one of: "
+                f"{', '.join(catalogue.names('piper'))}."
+            )
+    return model, config
+
+
 @dataclass(frozen=True, slots=True)
 class Piper:
     """Piper as a source; a relative path of a voice starts at the project."""
@@ -36,49 +86,17 @@ class Piper:
                 another language.
             SourceError, IntegrityError: the voice or the texts cannot be had.
         """
-        piper_version()
-        facts = read_facts(self._model(reach))
-        if facts.language and facts.language.split("-")[0] != self.params.language:
-            raise UsageError(
-                f"The Piper voice {facts.name} speaks {facts.language!r}, and the source in "
-                f"params.yaml says {self.params.language!r}. Name a voice of that language."
-            )
+        facts = find_voice(self.params.voice, self.params.language, self.project, reach)
         texts, skipped = speakable(Prompts(self.params.language).plan(reach).recordings)
         chosen = shuffled(list(texts.items()), facts.name)[: self.params.clips]
         return Plan(tuple(self._spoken(text, facts) for text in chosen), skipped=skipped)
 
     def fingerprint(self) -> Any:
-        if self.params.voice in catalogue.names("piper"):
-            voice: Any = catalogue.entry(self.params.voice).pin
-        else:
-            voice = [[one.st_size, one.st_mtime_ns] for one in map(Path.stat, self._own())]
         return {
             "piper": self.params.model_dump(mode="json"),
-            "library": [piper_version(), version("onnxruntime")],
-            "voice": voice,
+            **voice_fingerprint(self.params.voice, self.project),
             "texts": Prompts(self.params.language).fingerprint(),
         }
-
-    def _model(self, reach: Reach) -> Path:
-        if self.params.voice not in catalogue.names("piper"):
-            return self._own()[0]
-        folder = fetch(
-            self.params.voice, cache=reach.cache, offline=reach.offline, timeout=reach.timeout
-        )
-        return next(folder.glob("*.onnx"))
-
-    def _own(self) -> tuple[Path, Path]:
-        """A user's own voice and its configuration."""
-        model = from_project(self.project, self.params.voice).resolve()
-        config = model.with_name(f"{model.name}.json")
-        for path in (model, config):
-            if not path.is_file():
-                raise UsageError(
-                    f"{path} does not exist. Give `voice` of the source in params.yaml as the path "
-                    "of an .onnx file with its .onnx.json beside it, or as one of: "
-                    f"{', '.join(catalogue.names('piper'))}."
-                )
-        return model, config
 
     def _licence(self) -> str:
         if self.params.licence is not None:

@@ -16,6 +16,7 @@ from evaluation.reports.accent import AccentReport
 from evaluation.reports.accuracy import AccuracyReport, SliceAccuracy
 from evaluation.reports.latency import LatencyReport
 from evaluation.reports.plots import Bar, ForestRow, forest, paired_bars
+from evaluation.reports.terms import TermRate, TermReport
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -41,19 +42,23 @@ def render_report(
     accuracy: AccuracyReport,
     accent: AccentReport,
     latency: LatencyReport | None,
+    terms: TermReport | None = None,
     *,
     certificate: Section | None = None,
     title: str = "",
 ) -> str:
-    """One page with everything: the verdict on top, then accuracy, accents and latency.
+    """One page with everything: the verdict on top, then accuracy, terms, accents and latency.
 
     Args:
+        terms: of a domain with a vocabulary.
         certificate: from `experiments.certificate.certificate_section`.
         title: the page's; the candidate's name where it is "".
     """
     sections = [key_figures_section(accuracy, latency)]
     sections += [certificate] if certificate else []
-    sections += [accuracy_section(accuracy), accent_section(accent)]
+    sections += [accuracy_section(accuracy)]
+    sections += [terms_section(terms)] if terms else []
+    sections += [accent_section(accent)]
     sections += [latency_section(latency)] if latency else []
     return render_page(title or accuracy.candidate, f"beside {accuracy.baseline}", sections)
 
@@ -84,6 +89,11 @@ def accuracy_section(report: AccuracyReport) -> Section:
     plot = forest([_row(part) for part in report.slices], unit="word error rate, %")
     html = render_template("accuracy.html", report=report, plot=plot)
     return Section("accuracy", "Accuracy", html)
+
+
+def terms_section(report: TermReport) -> Section:
+    """Recall and precision of the domain's vocabulary."""
+    return Section("terms", "Terms", render_template("terms.html", report=report))
 
 
 def accent_section(report: AccentReport) -> Section:
@@ -142,7 +152,7 @@ def _against(report: AccuracyReport | AccentReport | LatencyReport) -> str:
     return f"{report.candidate} beside {report.baseline}"
 
 
-def points(difference: Estimate) -> str:
+def points(difference: Estimate | TermRate) -> str:
     """For example "−1.7 [−2.4, −1.0]", in points."""
     value, low, high = (_signed(100 * end) for end in _ends(difference))
     return f"{value} [{low}, {high}]"
@@ -170,7 +180,7 @@ def _reduced_interval(comparison: Comparison) -> str:
     return f"[{low:.0f}, {high:.0f}]".replace("-", "−")
 
 
-def _ends(estimate: Estimate) -> tuple[float, float, float]:
+def _ends(estimate: Estimate | TermRate) -> tuple[float, float, float]:
     return estimate.value, estimate.low, estimate.high
 
 

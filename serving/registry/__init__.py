@@ -8,6 +8,7 @@ this package knows MLflow, and MLflow is imported when a `Registry` is first use
 
 from serving.registry.records import DatasetRecord, ModelVersion, RunRecord, parse_address
 from serving.registry.store import CERTIFICATE, CHALLENGER, CHAMPION, Registry
+from serving.registry.training_runs import TrainingRun
 
 __all__ = [
     "CERTIFICATE",
@@ -17,5 +18,6 @@ __all__ = [
     "ModelVersion",
     "Registry",
     "RunRecord",
+    "TrainingRun",
     "parse_address",
 ]

@@ -31,6 +31,8 @@ class RunRecord:
         datasets: the corpora it was made from.
         tags: lineage (base model, corpus, adapter, merged model, code version); they mark the
             run and the model version alike.
+        training: id of the run that trained the adapter, "" where that was not recorded; the
+            version's run stands below it.
     """
 
     params: Mapping[str, str | int | float] = field(default_factory=dict)
@@ -38,6 +40,7 @@ class RunRecord:
     curves: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
     datasets: Sequence[DatasetRecord] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+    training: str = ""
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,8 @@ def log_run(
         artifacts: the model's data, by the name that it gets there: folders or files.
         scratch: folder on the disk of the artifacts, so that they can be linked.
     """
-    with mlflow.start_run(experiment_id=experiment, run_name=name) as active:
+    parent = run.training or None
+    with mlflow.start_run(experiment_id=experiment, run_name=name, parent_run_id=parent) as active:
         mlflow.set_tags(dict(run.tags))
         mlflow.log_params(dict(run.params))
         model_id = _log_model(mlflow, name, run, artifacts, scratch)

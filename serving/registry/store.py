@@ -16,6 +16,11 @@ from urllib.parse import unquote, urlparse
 from serving.engines import engine_sha256
 from serving.registry.records import ENGINE_TAG, ModelVersion, RunRecord
 from serving.registry.runs import log_run
+from serving.registry.training_runs import (
+    TrainingRun,
+    find_training_run,
+    open_training_run,
+)
 from voiceforge import __version__
 from voiceforge.errors import StorageError, UsageError, VoiceForgeError
 from voiceforge.files import read_json, sha256_file, storage_errors
@@ -91,6 +96,38 @@ class Registry:
                 domain, f"models:/{model_id}", run_id, tags=tags
             )
         return str(created.version)
+
+    @contextlib.contextmanager
+    def training(
+        self, domain: str, key: str, params: Mapping[str, Any], tags: Mapping[str, str]
+    ) -> Iterator[TrainingRun]:
+        """A run that is open while the block trains the adapter of that key.
+
+        A training that goes on has the run that it had. The run says how the block ended.
+
+        Raises:
+            StorageError: the disk is full or read-only.
+        """
+        with self._errors():
+            experiment = self._experiment(domain)
+            run = open_training_run(
+                self._client, experiment, f"{domain} training", key, params, tags
+            )
+        try:
+            yield run
+        except BaseException as error:
+            # The training's own error is the one to see, also where the disk takes nothing more.
+            with contextlib.suppress(Exception):
+                run.end(error)
+            raise
+        with self._errors():
+            run.end(None)
+
+    def training_run(self, domain: str, key: str) -> str:
+        """Id of the run that trained the adapter of that key, "" where there is none."""
+        with self._errors():
+            found = self._client.get_experiment_by_name(domain)
+            return find_training_run(self._client, found.experiment_id, key) if found else ""
 
     def versions(self, domain: str) -> list[ModelVersion]:
         """Every version of a domain, newest first; none where the domain is not registered."""

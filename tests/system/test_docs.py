@@ -49,6 +49,8 @@ NOT_RUN = {
     "voiceforge up": "runs until it is ended; docs/lifecycle.md starts and ends it",
     "make ": "makes an environment or runs whole suites, this test included",
     ". .venv/bin/activate": "the environment of the tests is active already",
+    "git checkout 9e1bd61": "the card of a model that the reader has names its own revision",
+    "voiceforge reproduce": "goes with it; tests/lifecycle/test_reproduction.py runs one",
     "bentoml containerize": "needs a container engine",
     "docker ": "needs a container engine",
     "pip install 'voiceforge[s3]'": "goes with a bucket",

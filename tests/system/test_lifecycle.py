@@ -19,7 +19,7 @@ from voiceforge.files import read_json, sha256_folder
 MADE = {
     "corpus", "validation", "splits", "base_engine", "adapter", "merged_model", "engine",
     "predictions", "base_predictions", "accuracy_report", "accent_report", "latency_report",
-    "model_version", "certificate", "promotion", "bento",
+    "model_card", "model_version", "certificate", "promotion", "bento",
 }  # fmt: skip
 DECISION = {"certificate", "promotion"}
 Note = Callable[[str, float], None]

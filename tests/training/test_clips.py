@@ -179,3 +179,26 @@ def test_dev_clips_are_people_and_every_accent_in_turns(count: int) -> None:
 def test_fewer_dev_clips_than_asked_for_are_all_taken() -> None:
     rows = [utterance("h", "en-us", synthetic=False), utterance("m", "a", synthetic=True)]
     assert {row.id for row in choose_clips(rows, 96, seed=3)} == {"h", "m"}
+
+
+def test_a_clip_with_a_term_is_drawn_that_many_times_as_often() -> None:
+    often = PARAMS.model_copy(update={"term_factor": 3, "steps": 300})
+    human = [number < 10 for number in range(40)]
+    has_term = [number % 10 == 0 for number in range(40)]
+    plan = plan_batches([2.0] * 40, human, often, has_term)
+    counts = Counter(draw.clip for batch in plan for draw in batch)
+    total = often.steps * often.batch_size
+    assert sum(counts[clip] for clip in range(10)) == total // 2
+    for people in (range(10), range(10, 40)):
+        with_term = [counts[clip] for clip in people if has_term[clip]]
+        without = [counts[clip] for clip in people if not has_term[clip]]
+        ratio = (sum(with_term) / len(with_term)) / (sum(without) / len(without))
+        assert ratio == pytest.approx(3.0, rel=0.05)
+
+
+def test_without_a_factor_terms_change_no_batch() -> None:
+    durations, human = [2.0, 3.0, 1.0, 4.0], [True, False, True, False]
+    plain = plan_batches(durations, human, PARAMS)
+    assert plan_batches(durations, human, PARAMS, [True, False, False, True]) == plain
+    assert "term_factor" not in PARAMS.outcome()
+    assert PARAMS.model_copy(update={"term_factor": 2}).outcome()["term_factor"] == 2

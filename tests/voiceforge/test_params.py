@@ -189,6 +189,29 @@ BAD += [
     ("sources.0", {"kind": "corrections", "path": "x"}, "sources.0.language is missing"),
 ]
 
+_VOICES = {"train": ["m1"], "dev": ["m5"], "test": ["m6"]}
+_TERMS = {"kind": "terms", "language": "en", "accents": ["en-us"], "voices": _VOICES}
+_SWAPPED = {**_VOICES, "train": ["m6"], "test": ["m1"]}
+_JOE = "piper-joe-en-us"
+BAD += [
+    ("vocabulary.terms", ["Zelvora", "zelvora"], "the term 'zelvora' is named twice"),
+    ("vocabulary.terms", ["..."], "'...' needs letters or digits on both sides"),
+    ("vocabulary.terms", ["a | b | c"], "has more than one bar; write 'term | how it is spoken'"),
+    ("vocabulary.terms", ["one two three four five six seven"], "has more than 6 words"),
+    ("training.term_factor", 0, "training.term_factor is 0: "),
+    ("training.term_factor", 11, "training.term_factor is 11: "),
+    ("sources.0", {**_TERMS, "clips_per_term": {"train": 0}}, "clips_per_term.train is 0: "),
+    ("sources.0", {**_TERMS, "accents": []}, "sources.0.accents is "),
+    ("sources.0", {**_TERMS, "voices": _SWAPPED}, "a voice belongs to one split"),
+    (
+        "sources",
+        [{**_TERMS, "piper_voices": [_JOE]}, {**_PIPER, "voice": _JOE}],
+        "the voice piper-joe-en-us speaks for a source of the kind piper as well",
+    ),
+    ("energy.pue", 0.9, "energy.pue is 0.9: "),
+    ("energy.cpu_watts", 0, "energy.cpu_watts is 0: "),
+]
+
 
 @pytest.mark.parametrize(("path", "value", "words"), BAD)
 def test_a_bad_value_is_named_with_what_is_allowed(

@@ -8,6 +8,7 @@ from voiceforge.params.augmentation import SpecAugmentParams as SpecAugmentParam
 from voiceforge.params.base import DOMAIN_NAME as DOMAIN_NAME
 from voiceforge.params.base import Consent as Consent
 from voiceforge.params.domain import DomainParams as DomainParams
+from voiceforge.params.energy import EnergyParams as EnergyParams
 from voiceforge.params.evaluation import EngineParams as EngineParams
 from voiceforge.params.evaluation import EvaluationParams as EvaluationParams
 from voiceforge.params.evaluation import GateParams as GateParams
@@ -30,6 +31,7 @@ from voiceforge.params.sources import NemoManifestSource as NemoManifestSource
 from voiceforge.params.sources import PiperSource as PiperSource
 from voiceforge.params.sources import PromptsSource as PromptsSource
 from voiceforge.params.sources import Source as Source
+from voiceforge.params.sources import TermsSource as TermsSource
 from voiceforge.params.sources import Voices as Voices
 from voiceforge.params.splits import SplitParams as SplitParams
 from voiceforge.params.training import DistillationParams as DistillationParams
@@ -37,3 +39,5 @@ from voiceforge.params.training import ReplayParams as ReplayParams
 from voiceforge.params.training import TrainingParams as TrainingParams
 from voiceforge.params.validation import AgreementParams as AgreementParams
 from voiceforge.params.validation import ValidationParams as ValidationParams
+from voiceforge.params.vocabulary import Term as Term
+from voiceforge.params.vocabulary import VocabularyParams as VocabularyParams

@@ -16,6 +16,9 @@ from voiceforge.errors import UsageError
 from voiceforge.params.domain import DomainParams
 from voiceforge.params.sources import KINDS
 
+_LONGEST_VALUE = 160
+"""Letters of a bad value that an error shows; whole lists of sources are longer."""
+
 
 def load_params(path: Path) -> dict[str, DomainParams]:
     """Read params.yaml into its domains, in the order of the file.
@@ -102,7 +105,10 @@ def _problem(name: str, detail: Any) -> str:
     if detail["type"] == "missing":
         return f"{key} is missing"
     message = str(detail["msg"]).removeprefix("Value error, ")
-    return f"{key} is {detail['input']!r}: {message[0].lower()}{message[1:]}"
+    value = repr(detail["input"])
+    if len(value) > _LONGEST_VALUE:
+        value = f"{value[:_LONGEST_VALUE]}..."
+    return f"{key} is {value}: {message[0].lower()}{message[1:]}"
 
 
 def _allowed(location: tuple[Any, ...]) -> str:

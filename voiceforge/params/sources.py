@@ -217,10 +217,39 @@ class PiperSource(Strict):
         return value
 
 
+class ClipsPerTerm(Strict):
+    train: Positive = Field(default=16, description="Clips for training, of each term.")
+    dev: Positive = Field(default=2, description="Clips for dev, of each term.")
+    test: Positive = Field(default=8, description="Held-out clips of each term.")
+
+
+class TermsSource(Strict):
+    """Sentences around each term of the domain's `vocabulary`, spoken by eSpeak NG
+    ([vocabulary.md](vocabulary.md))."""
+
+    kind: Literal["terms"] = Field(description="This kind of source.")
+    language: LanguageCode = Field(description="Language of the sentences and voices.")
+    accents: tuple[str, ...] = Field(min_length=1, description="eSpeak accents, such as `en-gb`.")
+    voices: Voices
+    texts: str | None = Field(
+        default=None,
+        description="Sentences of the domain into which terms are put, besides the built-in ones: "
+        "`prompts`, or a text file with a sentence a line, absolute or relative to params.yaml. A "
+        "`{term}` in a line says where; otherwise the term takes the place of its longest word.",
+    )
+    clips_per_term: ClipsPerTerm = ClipsPerTerm()
+    piper_voices: tuple[str, ...] = Field(
+        default=(),
+        description="Voices of Piper that training hears as well, each as often as an accent "
+        "(needs the extra `piper`): names in the catalogue or paths of an `.onnx`.",
+    )
+
+
 Source = Annotated[
     PromptsSource
     | EspeakSource
     | PiperSource
+    | TermsSource
     | FolderSource
     | CommonVoiceSource
     | LibriSpeechSource
@@ -241,6 +270,7 @@ KINDS: dict[str, type[Strict]] = {
         PromptsSource,
         EspeakSource,
         PiperSource,
+        TermsSource,
     )
 }
 """Kind of source -> its parameters, in the order of docs/parameters.md; `Source` is the union."""

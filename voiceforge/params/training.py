@@ -118,6 +118,13 @@ class TrainingParams(Strict):
         description="Share of the drawn clips that people speak, where a domain has people and "
         "synthetic voices."
     )
+    term_factor: int = Field(
+        default=1,
+        ge=1,
+        le=10,
+        description="How many times as often a training clip is drawn whose text holds a term of "
+        "`vocabulary`; 1 for as often as any other.",
+    )
     maximum_seconds: float = Field(
         gt=0.0, le=30.0, description="Longer clips (s) are not trained on."
     )
@@ -156,6 +163,8 @@ class TrainingParams(Strict):
             fields = _without(fields, "distillation")
         if not self.replay.share:
             fields = _without(fields, "replay")
+        if self.term_factor == 1:
+            fields = _without(fields, "term_factor")
         effects = self.augmentation.effects
         used = {name: fields["augmentation"][name] for name in effects if effects[name].probability}
         return {**fields, "augmentation": used} if used else _without(fields, "augmentation")

@@ -1,0 +1,268 @@
+"""What a term list brings: two trainings that differ in it alone, and the base model.
+
+`python -m benchmarks.vocabulary --fresh FOLDER` makes a domain of telephone prompts, eSpeak's
+accents and twelve made-up product names, and trains twice with the same steps and seed: without the
+vocabulary (no clip of the source `terms`), and with it. All three models hear the same held-out
+speech: carrier sentences and voices that no training heard, and the prompts of real people; the
+padded base model, ten times slower, a part of it. What was trained and heard before is found again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from benchmarks.record import Row, write_section
+from data.sources.terms import NAME as TERMS
+from data.utterance import Utterance
+from evaluation.comparison import Slice
+from evaluation.prediction import Prediction
+from evaluation.reports.terms import TermRate, recall_gain, term_rates
+from evaluation.runners import read_predictions, write_predictions
+from evaluation.slices import Resampling, Scored, compare, score, word_error_rate_of
+from evaluation.terms import Vocabulary, count_terms, merge_counts
+from evaluation.text import normalise
+from lifecycle.workspace import Workspace, open_workspace
+from voiceforge.files import write_text
+from voiceforge.settings import load_settings
+
+DOMAIN = "products-en"
+PROJECT = Path(__file__).resolve().parent.parent
+PAGE = PROJECT / "docs" / "benchmarks.md"
+NAMES = (
+    "Zelvora", "Quintassi", "Brimtok", "Orvalyne", "Kestrova", "Mirandex",
+    "Tovaxil", "Pellucade", "Nyvantis", "Dravenol", "Halcyra", "Corvid Lattice",
+)  # fmt: skip
+PARTS = BASE, WITHOUT, WITH = "base model", "without the terms", "with the terms"
+_TRAIN, _DEV, _TEST = ["m1", "m2", "f1", "f2"], ["m5"], ["m6", "m7", "f5"]
+_ACCENTS = ["en-us", "en-gb", "en-gb-scotland", "en-029"]
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--fresh", type=Path, required=True, help="a folder for all of it")
+    arguments.add_argument("--steps", type=int, default=100)
+    arguments.add_argument("--factor", type=int, default=2, help="training.term_factor")
+    arguments.add_argument("--part", choices=PARTS, help="only this model, no figures yet")
+    arguments.add_argument("--write", action="store_true", help="into docs/benchmarks.md")
+    given = arguments.parse_args()
+    workspace = make_project(given.fresh, given.steps, given.factor)
+    held_out, said = hear(workspace, [given.part] if given.part else PARTS)
+    if given.part:
+        return
+    rows = figures(workspace, held_out, said)
+    for row in rows:
+        print(f"{row.name}: {row.value} ({row.rests_on})")
+    if given.write:
+        note = (
+            f"`python -m benchmarks.vocabulary --fresh FOLDER --steps {given.steps} --factor "
+            f"{given.factor}`: whisper-tiny.en, {len(NAMES)} made-up names, the same steps, batch "
+            "and seed with and without them."
+        )
+        write_section(PAGE, "Custom vocabulary", note, rows)
+
+
+def make_project(folder: Path, steps: int, factor: int) -> Workspace:
+    """A project with the domain; its cache is this checkout's."""
+    params = yaml.safe_load((PROJECT / "params.yaml").read_text())
+    voices = {"train": _TRAIN, "dev": _DEV, "test": _TEST}
+    domain = {
+        "language": "en",
+        "base_model": "whisper-tiny.en",
+        "vocabulary": {"terms": list(NAMES)},
+        "sources": [
+            {"kind": "prompts", "language": "en"},
+            {
+                "kind": "espeak", "texts": "prompts", "language": "en", "accents": _ACCENTS,
+                "voices": voices, "clips_per_accent": {"train": 60, "dev": 6},
+                "words_per_accent": 200,
+            },
+            {
+                "kind": "terms", "language": "en", "accents": _ACCENTS, "voices": voices,
+                "texts": "prompts", "clips_per_term": {"train": 16, "dev": 2, "test": 16},
+            },
+        ],
+        "training": {
+            "steps": steps, "evaluate_every": max(1, steps // 2), "checkpoint_every": 20,
+            "term_factor": factor, "dev_utterances": 48,
+        },
+        "quarantine_limit": 0.5,
+    }  # fmt: skip
+    content = {"defaults": params["defaults"], "domains": {DOMAIN: domain}}
+    write_text(folder / "params.yaml", yaml.safe_dump(content, sort_keys=False))
+    settings = load_settings({"VOICEFORGE_HOME": str(folder / "var")}, folder)
+    settings.home.mkdir(parents=True, exist_ok=True)
+    if not settings.cache.exists():
+        settings.cache.symlink_to(PROJECT / "var" / "cache")
+    return open_workspace(DOMAIN, settings)
+
+
+def hear(
+    workspace: Workspace, parts: Sequence[str]
+) -> tuple[list[Utterance], dict[str, list[Prediction]]]:
+    """Build the corpus, train what is to be trained, and hear the held-out speech."""
+    from lifecycle import splits
+    from lifecycle.base_engine import make_base_engine
+    from lifecycle.base_model import base_model
+    from lifecycle.corpus import make_corpus
+    from lifecycle.validation import make_validation
+
+    make_corpus(workspace)
+    make_base_engine(workspace)
+    make_validation(workspace)
+    splits.make_splits(workspace)
+    assert not splits.split_problems(workspace)
+    rows = splits.read_splits(workspace)
+    held_out = [row for row in rows if row.split == "test"]
+    said = {}
+    for part in parts:
+        path = workspace.settings.home / f"{_name(workspace, part)}.parquet"
+        if not path.is_file():
+            if part == BASE:
+                sample = held_out[::3]
+                heard = _hear(workspace, base_model(workspace).path, sample, padded=True)
+            else:
+                heard = _hear(workspace, _train(workspace, rows, part), held_out)
+            write_predictions(path, heard)
+        said[part] = read_predictions(path)
+    return held_out, said
+
+
+def _name(workspace: Workspace, part: str) -> str:
+    training = workspace.domain.training
+    if part == BASE:
+        return "base"
+    name = f"{part.split()[0]}-{training.steps}"
+    return f"{name}-{training.term_factor}" if part == WITH else name
+
+
+def _train(workspace: Workspace, rows: Sequence[Utterance], part: str) -> Path:
+    """The merged model of one training; found again where it was made before."""
+    from data.tables import write_utterances
+    from lifecycle.adapter import terms_of
+    from lifecycle.base_model import base_model
+    from training.launch import run_training
+    from training.merging import merge
+    from training.recipe import TrainingSpec
+
+    domain, base, with_terms = workspace.domain, base_model(workspace).path, part == WITH
+    folder = workspace.settings.home / _name(workspace, part)
+    if (folder / "merged").is_dir():
+        return folder / "merged"
+    chosen = [row for row in rows if with_terms or row.source != TERMS]
+    (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+    write_utterances(folder / "utterances.parquet", chosen)
+    spec = TrainingSpec.from_params(
+        domain.training,
+        language=domain.language,
+        normaliser=domain.evaluation.normaliser,
+        base=base,
+        corpus=workspace.corpus,
+        utterances=folder / "utterances.parquet",
+        output=folder / "adapter",
+        threads=workspace.settings.threads,
+        terms=terms_of(workspace) if with_terms else (),
+    )
+    began = time.monotonic()
+    run_training(
+        spec, folder / "checkpoints", lambda news: print(news.step, news.message, flush=True)
+    )
+    print(f"{part}: {time.monotonic() - began:.0f} s", flush=True)
+    merge(base, folder / "adapter", folder / "merged")
+    return folder / "merged"
+
+
+def _hear(
+    workspace: Workspace, model: Path, rows: Sequence[Utterance], *, padded: bool = False
+) -> list[Prediction]:
+    import torch
+    from transformers import AutoTokenizer
+
+    from data.features import WINDOW_FRAMES
+    from training.context import load_model, prompt_tokens
+    from training.scoring import transcribe
+
+    torch.set_num_threads(workspace.settings.threads)
+    whisper, tokenizer = load_model(model), AutoTokenizer.from_pretrained(model)
+    prompt = prompt_tokens(whisper, tokenizer, workspace.domain.language)
+    texts = transcribe(
+        whisper, tokenizer, prompt, rows, workspace.corpus,
+        silence=workspace.domain.engine.trailing_silence,
+        least_frames=WINDOW_FRAMES if padded else 0,
+    )  # fmt: skip
+    return [
+        Prediction(row.id, row.text, text, (), row.duration, 0.0)
+        for row, text in zip(rows, texts, strict=True)
+    ]
+
+
+def figures(
+    workspace: Workspace, held_out: Sequence[Utterance], heard: dict[str, list[Prediction]]
+) -> list[Row]:
+    """Recall and precision on the carriers, word error rates there and elsewhere, differences."""
+    params = workspace.domain.evaluation
+    names = [normalise(name, params.normaliser, "en") for name in NAMES]
+    vocabulary = Vocabulary(names)
+    resampling = Resampling(params.confidence, params.resamples, params.seed)
+    scored = {
+        name: score(said, held_out, normaliser=params.normaliser, language="en")
+        for name, said in heard.items()
+    }
+    found = []
+    for name, all_rows in scored.items():
+        carriers = _of(all_rows, True)
+        recall, precision = term_rates(carriers, vocabulary, resampling)
+        found.append(_share(f"term recall, {name}", recall))
+        found.append(_share(f"term precision, {name}", precision))
+        found.append(_errors(f"word error rate, held-out carriers, {name}", carriers, resampling))
+        people = [row for row in _of(all_rows, False) if not row.utterance.is_synthetic]
+        found.append(_errors(f"word error rate, people, {name}", people, resampling))
+        machines = [row for row in _of(all_rows, False) if row.utterance.is_synthetic]
+        found.append(_errors(f"word error rate, accents, {name}", machines, resampling))
+    without, with_terms = scored[WITHOUT], scored[WITH]
+    gain = recall_gain(_of(with_terms, True), _of(without, True), vocabulary, resampling)
+    found.append(_share("gain in term recall by the terms, points", gain))
+    other = compare(_of(with_terms, False), _of(without, False), Slice("overall"), resampling)
+    assert other is not None
+    found.append(
+        Row(
+            "difference in word error rate without terms by the terms, points",
+            other.difference.percent(2).replace("%", ""),
+            f"{other.difference.words:,} words, {other.texts} texts",
+        )
+    )
+    for name, all_rows in scored.items():
+        counts = merge_counts(
+            count_terms(row.reference, row.hypothesis, vocabulary) for row in all_rows
+        )
+        each = ", ".join(f"{NAMES[at]} {c.found}/{c.occurrences}" for at, c in counts.items())
+        print(f"{name}: {each}")
+    return found
+
+
+def _of(rows: Sequence[Scored], carriers: bool) -> list[Scored]:
+    return [row for row in rows if (row.utterance.source == TERMS) == carriers]
+
+
+def _share(name: str, rate: TermRate | None) -> Row:
+    if rate is None:
+        return Row(name, "none", "no occurrence")
+    shown = f"{100 * rate.value:.1f} [{100 * rate.low:.1f}, {100 * rate.high:.1f}]"
+    basis = f"{rate.occurrences} occurrences, {rate.utterances} clips, {rate.speakers} voices"
+    return Row(name, shown + ("" if "points" in name else " %"), basis)
+
+
+def _errors(name: str, rows: Sequence[Scored], resampling: Resampling) -> Row:
+    rate = word_error_rate_of(rows, resampling)
+    basis = f"{rate.words:,} words, {rate.utterances} clips, {rate.speakers} voices"
+    return Row(name, rate.percent(), basis)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    main()
