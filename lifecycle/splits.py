@@ -18,7 +18,7 @@ from lifecycle.ledgers import ledger_path, read_gates, read_ledger, same_text
 from lifecycle.workspace import Workspace
 from voiceforge.errors import StageError
 from voiceforge.files import sha256_file
-from voiceforge.params import EspeakSource
+from voiceforge.params import EspeakSource, ReadingsSource
 
 if TYPE_CHECKING:
     from data.columns import ArrowTable
@@ -187,10 +187,17 @@ def _check_lost(workspace: Workspace, path: Path, gates: tuple[Gate, ...]) -> No
 
 
 def _declared_speakers(workspace: Workspace) -> dict[str, Any]:
-    """The voices whose split params.yaml names."""
+    """The voices whose split params.yaml names, and the people of readings, who only test."""
     from data.sources.espeak import speaker_id
+    from data.sources.readings import held_out_speakers
 
-    return {
+    readings = {
+        speaker: "test"
+        for source in workspace.domain.sources
+        if isinstance(source, ReadingsSource)
+        for speaker in held_out_speakers(source)
+    }
+    return readings | {
         speaker_id(accent, voice): split
         for source in workspace.domain.sources
         if isinstance(source, EspeakSource)

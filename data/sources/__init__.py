@@ -20,6 +20,7 @@ from data.sources.librispeech import LibriSpeech
 from data.sources.nemo_manifest import NemoManifest
 from data.sources.piper import Piper
 from data.sources.prompts import Prompts
+from data.sources.readings import Readings
 from voiceforge.errors import UsageError
 from voiceforge.params import (
     CommonVoiceSource,
@@ -31,6 +32,7 @@ from voiceforge.params import (
     LibriSpeechSource,
     NemoManifestSource,
     PromptsSource,
+    ReadingsSource,
     Source,
     SplitParams,
 )
@@ -69,6 +71,8 @@ def open_source(params: Source, splits: SplitParams, project: Path) -> CorpusSou
     """One source; its paths start at the project, and `splits` says who speaks which text."""
     if isinstance(params, PromptsSource):
         return Prompts(params.language)
+    if isinstance(params, ReadingsSource):
+        return Readings(params)
     if isinstance(params, EspeakSource):
         return Espeak(params, splits)
     if isinstance(params, FolderSource):
