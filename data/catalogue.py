@@ -110,8 +110,8 @@ class Entry:
         licence: SPDX identifier of the weights or recordings.
         identity: what it is, whatever form it came in: the digest over a model's canonical
             tensors (`training.base_models.tensor_digest`) or over a speech folder's recordings
-            and transcript (`data.fetch.speech_digest`), the sha256 of a voice's ONNX file, or of the
-            one package or file that holds a reading; "" where nobody has computed it.
+            and transcript (`data.fetch.speech_digest`), or the sha256 of a voice's ONNX file or of
+            the one package or file that holds a reading; "" where nobody has computed it.
     """
 
     name: str

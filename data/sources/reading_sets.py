@@ -196,8 +196,8 @@ SETS: Mapping[str, ReadingSet] = {
     ),
     "stamps": ReadingSet(
         "readings-stamps",
-        {language: _PICTURES for language in ("ca", "el", "en", "es", "fr", "nl", "ro", "ru")}
-        | {language: ("digits",) for language in ("de", "it", "pt")}
+        dict.fromkeys(("ca", "el", "en", "es", "fr", "nl", "ro", "ru"), _PICTURES)
+        | dict.fromkeys(("de", "it", "pt"), ("digits",))
         | {"da": ("pictures",)},
         _stamps,
     ),

@@ -49,6 +49,12 @@ class Readings:
                 f"{folder} holds no clip of {self.params.set} in {self.params.language!r}. Delete "
                 "it and run again."
             )
+        speakers = self._set.speakers[self.params.language]
+        if strangers := {clip.speaker for clip in clips} - set(speakers):
+            raise IntegrityError(
+                f"{folder} has clips of {', '.join(sorted(strangers))}, whom nobody has declared "
+                "to be held out. Name them in data/sources/reading_sets.py."
+            )
         root = folder
         if self._set.archive:
             root = reach.cache / "readings" / f"{entry.name}-{entry.pin[:12]}"

@@ -217,7 +217,8 @@ class PiperSource(Strict):
         return value
 
 
-READINGS: dict[str, tuple[str, ...]] = {
+ReadingName = Literal["austen", "dickens", "warzone", "stamps", "potato"]
+READINGS: dict[ReadingName, tuple[str, ...]] = {
     "austen": ("en",),
     "dickens": ("en",),
     "warzone": ("en",),
@@ -232,9 +233,7 @@ class ReadingsSource(Strict):
     held out ([data-sources.md](data-sources.md#readings))."""
 
     kind: Literal["readings"] = Field(description="This kind of source.")
-    set: Literal["austen", "dickens", "warzone", "stamps", "potato"] = Field(
-        description="Which package's recordings."
-    )
+    set: ReadingName = Field(description="Which package's recordings.")
     language: LanguageCode = Field(description="Which of the languages that the set has.")
 
     @model_validator(mode="after")
