@@ -28,6 +28,7 @@ from lifecycle.workspace import Workspace
 from serving.engines import ctranslate2, load_engine
 from serving.engines.contracts import DecodingOptions, Engine
 from training.base_models import tensor_digest
+from voiceforge.errors import SourceError
 from voiceforge.files import read_json, write_text
 from voiceforge.params import PiperSource, PromptsSource, ReadingsSource, Source
 from voiceforge.params.sources import READINGS, PromptLanguage
@@ -58,12 +59,10 @@ def measure(
         heard: TSV to write of what both heard, utterance by utterance.
     """
     with tempfile.TemporaryDirectory() as folder:
-        bench = _Bench(workspace, here, models, words, Path(folder))
+        bench = _Bench(workspace, here, models, words, Path(folder), heard)
         yield from bench.own()
         yield from bench.general()
         yield from bench.other_languages()
-        if heard is not None:
-            write_text(heard, "\n".join(bench.heard) + "\n")
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,9 @@ class _Bench:
         models: tuple[Path, Path] | None,
         words: int,
         folder: Path,
+        heard: Path | None = None,
     ) -> None:
+        self._heard_file = heard
         self._workspace, self._here, self._words, self._folder = workspace, here, words, folder
         self._language = workspace.domain.language
         self._finished = models is None
@@ -103,7 +104,7 @@ class _Bench:
         self._trained = {text_key(row.text) for row in known if row.split in ("train", "dev")}
         self._test = [row for row in known if row.split == "test"]
         params = workspace.domain.evaluation
-        self.heard = ["utterance\treference\tbase\tfine-tuned"]
+        self._heard = ["utterance\treference\tbase\tfine-tuned"]
         self._resampling = Resampling(params.confidence, params.resamples, params.seed)
 
     def own(self) -> Iterator[Row]:
@@ -126,7 +127,12 @@ class _Bench:
         for name, languages in READINGS.items():
             if self._language in languages:
                 source = ReadingsSource(kind="readings", set=name, language=self._language)
-                pair = self._hear(self._speech(f"readings {name}", source))
+                try:
+                    speech = self._speech(f"readings {name}", source)
+                except SourceError as error:
+                    yield Row(f"readings {name}", "could not be had", str(error))
+                    continue
+                pair = self._hear(speech)
                 yield from self._rows(f"readings {name}", pair)
                 people.append(pair)
         if people:
@@ -222,10 +228,12 @@ class _Bench:
             )
             for one in (self._tuned, self._base)
         )
-        self.heard += [
+        self._heard += [
             "\t".join((row.utterance.id, row.reference, other.hypothesis, row.hypothesis))
             for row, other in zip(tuned, base, strict=True)
         ]
+        if self._heard_file is not None:
+            write_text(self._heard_file, "\n".join(self._heard) + "\n")
         return tuned, base
 
     def _speakers(self, pair: Pair) -> Iterator[Row]:
