@@ -162,12 +162,14 @@ def _stamps(folder: Path) -> None:
         "animals/frog.txt": "A frog.\nfr.utf8=Une grenouille.\nes.utf8=\nen_GB.utf8=A frog.\n",
         "animals/boars.txt": "Two wild boars.\nfr.utf8=Deux sangliers.\n",
         "animals/hen.txt": "A peahen.\nfr.utf8=Une paonne (la femelle du paon).\n",
+        "symbols/alphabets/english/h.txt": "The letter H.\nfr.utf8=La lettre h.\n",
         "symbols/math/7.txt": "Seven.\nfr.utf8=Sept.\nit.utf8=Sette.\n",
     }
     spoken = (
         "animals/frog_desc.ogg", "animals/frog_desc_fr.ogg", "animals/frog_desc_es.ogg",
         "animals/boars_desc.ogg", "animals/hen_desc_fr.ogg", "symbols/math/7_en_GB.ogg",
         "symbols/math/7_it.ogg", "symbols/math/7_desc_fr.ogg",
+        "symbols/alphabets/english/h_desc_fr.ogg",
     )  # fmt: skip
     for name, text in {**stamps, **dict.fromkeys(spoken, "")}.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
