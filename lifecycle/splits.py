@@ -18,7 +18,7 @@ from lifecycle.ledgers import ledger_path, read_gates, read_ledger, same_text
 from lifecycle.workspace import Workspace
 from voiceforge.errors import StageError
 from voiceforge.files import sha256_file
-from voiceforge.params import EspeakSource, TermsSource
+from voiceforge.params import DomainParams, EspeakSource, ReadingsSource, TermsSource
 
 if TYPE_CHECKING:
     from data.columns import ArrowTable
@@ -67,7 +67,7 @@ def make_splits(workspace: Workspace) -> Artifact:
     parameters = {
         **workspace.domain.splits.model_dump(mode="json"),
         "language": workspace.domain.language,
-        "declared": _declared_speakers(workspace),
+        "declared": declared_speakers(workspace.domain),
     }
 
     def inputs() -> dict[str, str]:
@@ -126,7 +126,7 @@ def assign_corpus(workspace: Workspace) -> Assigned:
     made = assign(
         table,
         workspace.domain.splits,
-        _declared_speakers(workspace),
+        declared_speakers(workspace.domain),
         same_text(workspace),
         read_ledger(workspace),
     )
@@ -159,7 +159,7 @@ def problems_of(workspace: Workspace, table: ArrowTable) -> list[str]:
     return check_splits(
         table,
         workspace.domain.splits,
-        _declared_speakers(workspace),
+        declared_speakers(workspace.domain),
         same_text(workspace),
         read_ledger(workspace),
     )
@@ -186,21 +186,27 @@ def _check_lost(workspace: Workspace, path: Path, gates: tuple[Gate, ...]) -> No
         )
 
 
-def _declared_speakers(workspace: Workspace) -> dict[str, Any]:
-    """The voices whose split params.yaml names."""
+def declared_speakers(domain: DomainParams) -> dict[str, Any]:
+    """The voices whose split params.yaml names, and the people of readings, who only test."""
     from data.sources.espeak import speaker_id
+    from data.sources.readings import held_out_speakers
     from data.sources.terms import speaker_splits_of
 
-    sources = workspace.domain.sources
     declared: dict[str, Any] = {
+        speaker: "test"
+        for source in domain.sources
+        if isinstance(source, ReadingsSource)
+        for speaker in held_out_speakers(source)
+    }
+    declared |= {
         speaker_id(accent, voice): split
-        for source in sources
+        for source in domain.sources
         if isinstance(source, EspeakSource)
         for accent in source.accents
         for split in ("train", "dev", "test")
         for voice in getattr(source.voices, split)
     }
-    for source in sources:
+    for source in domain.sources:
         if isinstance(source, TermsSource):
             declared |= speaker_splits_of(source)
     return declared

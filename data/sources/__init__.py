@@ -20,6 +20,7 @@ from data.sources.librispeech import LibriSpeech
 from data.sources.nemo_manifest import NemoManifest
 from data.sources.piper import Piper
 from data.sources.prompts import Prompts
+from data.sources.readings import Readings
 from data.sources.terms import Terms
 from voiceforge.errors import UsageError
 from voiceforge.params import (
@@ -32,6 +33,7 @@ from voiceforge.params import (
     LibriSpeechSource,
     NemoManifestSource,
     PromptsSource,
+    ReadingsSource,
     Source,
     TermsSource,
 )
@@ -73,6 +75,8 @@ def open_source(params: Source, domain: DomainParams, project: Path) -> CorpusSo
     """
     if isinstance(params, PromptsSource):
         return Prompts(params.language)
+    if isinstance(params, ReadingsSource):
+        return Readings(params)
     if isinstance(params, EspeakSource):
         return Espeak(params, domain.splits)
     if isinstance(params, FolderSource):

@@ -29,7 +29,7 @@ from data.splits import (
 from data.tables import utterance_table
 from data.utterance import Split, Utterance
 from lifecycle.ledgers import same_text
-from lifecycle.splits import _declared_speakers
+from lifecycle.splits import declared_speakers
 from lifecycle.workspace import open_workspace
 from voiceforge.errors import UsageError
 from voiceforge.params import SplitParams
@@ -299,7 +299,7 @@ def test_the_shipped_domains_are_split_as_published(
         for r in sorted(recordings, key=lambda r: r.id)
     ]
     assigned = assign_splits(
-        rows, workspace.domain.splits, _declared_speakers(workspace), same_text(workspace)
+        rows, workspace.domain.splits, declared_speakers(workspace.domain), same_text(workspace)
     )
     assert len(assigned) == count
     assert digest(assigned) == frozen

@@ -50,4 +50,4 @@ def test_examples_of_sources_are_allowed(project: Path) -> None:
         for entry in yaml.safe_load(block)["sources"]
     ]
     kinds = {"folder", "common-voice", "librispeech", "nemo-manifest", "huggingface", "corrections"}
-    assert {entry.kind for entry in entries} == {*kinds, "piper"}
+    assert {entry.kind for entry in entries} == {*kinds, "piper", "readings"}

@@ -183,6 +183,16 @@ BAD += [
     ("sources.0", {**_HUB, "consent": "yes"}, "sources.0.consent is 'yes': input should be 'grant"),
     ("sources.0", {**_PIPER, "voice": " "}, "a voice is a name of the catalogue or the path"),
     ("sources.0", {**_PIPER, "clips": 0}, "sources.0.clips is 0: "),
+    (
+        "sources.0",
+        {"kind": "readings", "set": "bible", "language": "en"},
+        "sources.0.set is 'bible'",
+    ),
+    (
+        "sources.0",
+        {"kind": "readings", "set": "austen", "language": "it"},
+        "the readings austen have no 'it', only en",
+    ),
     ("sources.0", {"kind": "common-voice", "path": "x", "language": "en", "tables": []}, "tables"),
     ("sources.0", {"kind": "librispeech", "path": "x", "language": "en", "subsets": []}, "subsets"),
     ("sources.0", {"kind": "nemo-manifest", "language": "en"}, "sources.0.path is missing"),

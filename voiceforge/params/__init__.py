@@ -30,6 +30,7 @@ from voiceforge.params.sources import LibriSpeechSource as LibriSpeechSource
 from voiceforge.params.sources import NemoManifestSource as NemoManifestSource
 from voiceforge.params.sources import PiperSource as PiperSource
 from voiceforge.params.sources import PromptsSource as PromptsSource
+from voiceforge.params.sources import ReadingsSource as ReadingsSource
 from voiceforge.params.sources import Source as Source
 from voiceforge.params.sources import TermsSource as TermsSource
 from voiceforge.params.sources import Voices as Voices

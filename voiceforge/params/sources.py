@@ -245,11 +245,41 @@ class TermsSource(Strict):
     )
 
 
+ReadingName = Literal["austen", "dickens", "warzone", "stamps", "potato"]
+READINGS: dict[ReadingName, tuple[str, ...]] = {
+    "austen": ("en",),
+    "dickens": ("en",),
+    "warzone": ("en",),
+    "stamps": ("ca", "da", "de", "el", "en", "es", "fr", "it", "nl", "pt", "ro", "ru"),
+    "potato": ("en",),
+}
+"""Set of readings -> its languages."""
+
+
+class ReadingsSource(Strict):
+    """Real people in recordings that packages ship with their texts, for testing only: all of it is
+    held out ([data-sources.md](data-sources.md#readings))."""
+
+    kind: Literal["readings"] = Field(description="This kind of source.")
+    set: ReadingName = Field(description="Which package's recordings.")
+    language: LanguageCode = Field(description="Which of the languages that the set has.")
+
+    @model_validator(mode="after")
+    def _spoken(self) -> ReadingsSource:
+        known = READINGS[self.set]
+        if self.language not in known:
+            raise ValueError(
+                f"the readings {self.set} have no {self.language!r}, only {', '.join(known)}"
+            )
+        return self
+
+
 Source = Annotated[
     PromptsSource
     | EspeakSource
     | PiperSource
     | TermsSource
+    | ReadingsSource
     | FolderSource
     | CommonVoiceSource
     | LibriSpeechSource
@@ -271,6 +301,7 @@ KINDS: dict[str, type[Strict]] = {
         EspeakSource,
         PiperSource,
         TermsSource,
+        ReadingsSource,
     )
 }
 """Kind of source -> its parameters, in the order of docs/parameters.md; `Source` is the union."""

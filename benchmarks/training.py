@@ -1,0 +1,80 @@
+"""The recipe's numbers: what fine-tuning wins, what it forgets, and what it costs.
+
+    python -m benchmarks.training [speech|throughput] [--domain D] [--project FOLDER]
+        [--base FOLDER --merged FOLDER] [--words 600] [--heard TSV] [--steps 40] [--write]
+
+`speech` compares the base model with the fine-tuned one on speech that neither was trained on:
+held-out accents, the domain's own people, readings by people of other packages, each speaker, a
+natural synthetic voice, and for a multilingual model other languages. Both are heard through their
+engines, the base model padded to the 30 s that it knows, as the lifecycle does. `throughput` trains
+with the recipe and again with every batch padded to 30 s, and prints speech per second, dev word
+error rate and memory of both. --project names a clone whose finished domain is measured; --base and
+--merged name Hugging Face folders to measure instead of the finished domain's models. Without
+either word both are done. --write adds the results to docs/benchmarks.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import platform
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import psutil
+
+from benchmarks import training_speech, training_throughput
+from benchmarks.record import Row, write_section
+from evaluation.runners import machine_name
+from lifecycle.workspace import open_workspace
+from voiceforge.settings import load_settings
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("part", nargs="?", choices=("speech", "throughput"), help="both without")
+    parser.add_argument("--domain", default="telephony-en")
+    parser.add_argument("--project", type=Path, help="where the finished domain is; here without")
+    parser.add_argument("--base", type=Path, help="folder of the base model, with --merged")
+    parser.add_argument("--merged", type=Path, help="folder of the merged model, with --base")
+    parser.add_argument("--words", type=int, default=600, help="of a set, accent or language")
+    parser.add_argument("--heard", type=Path, help="TSV of what both models heard, for speech")
+    parser.add_argument("--steps", type=int, default=40, help="of each training of throughput")
+    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
+    parser.add_argument("--remark", default="", help="what a reader has to know of this run")
+    given = parser.parse_args()
+    if (given.base is None) != (given.merged is None):
+        parser.error("give both --base and --merged, or neither")
+    here = load_settings()
+    finished = here if given.project is None else load_settings({}, given.project.resolve())
+    workspace = open_workspace(given.domain, finished)
+    models = None if given.base is None else (given.base, given.merged)
+    parts: dict[str, tuple[str, Callable[[], Iterable[Row]]]] = {
+        "speech": (
+            f"Training: what {given.domain} wins and forgets",
+            lambda: training_speech.measure(workspace, here, models, given.words, given.heard),
+        ),
+        "throughput": (
+            f"Training: throughput of {given.domain}",
+            lambda: training_throughput.measure(workspace, given.steps),
+        ),
+    }
+    for part, (title, measure) in parts.items():
+        if given.part not in (None, part):
+            continue
+        rows = []
+        for row in measure():
+            print(f"{row.name:<64} {row.value:<34} {row.rests_on}", flush=True)
+            rows.append(row)
+        if given.write:
+            note = (
+                f"{datetime.date.today().isoformat()}, {machine_name()}, "
+                f"{psutil.virtual_memory().total / 2**30:.0f} GiB, Python "
+                f"{platform.python_version()}; `python -m benchmarks.training {part} --domain "
+                f"{given.domain}`. {given.remark}"
+            ).strip()
+            write_section(here.project / "docs" / "benchmarks.md", title, note, rows)
+
+
+if __name__ == "__main__":
+    main()
