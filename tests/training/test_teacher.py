@@ -14,10 +14,11 @@ from peft import get_peft_model
 from safetensors.torch import load_file
 from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration
 
+from training.adapters import lora_config
 from training.attempts import run_fingerprint
 from training.clips import IGNORED
 from training.distillation import distillation_loss
-from training.lora import _lora, train
+from training.lora import train
 from training.prepared import PreparedRun
 from training.recipe import TrainingProgress, TrainingSpec
 from training.teacher import LESSONS, Teacher
@@ -70,7 +71,7 @@ def test_the_teacher_is_the_base_model_and_so_is_an_adapted_model_without_its_ad
     torch.testing.assert_close(lesson.log_probs.float(), kept, rtol=2e-3, atol=1e-2)
     assert torch.equal(lesson.tokens[:, 0].long(), said.argmax(-1))
 
-    model = get_peft_model(run.base, _lora(spec, run.base))
+    model = get_peft_model(run.base, lora_config(spec.params, run.base))
     for name, parameter in model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.1)
@@ -130,7 +131,7 @@ def test_gradients_reach_the_adapter_alone_from_each_part(
     run = PreparedRun.of(distilled(spec))
     teacher = Teacher(run, tmp_path, bf16=False)
     teacher.prepare(silent)
-    model = get_peft_model(run.base, _lora(spec, run.base))
+    model = get_peft_model(run.base, lora_config(spec.params, run.base))
     batch, clips, lengths = batch_of(run, 0)
     lesson = teacher.lessons(clips, lengths, batch["labels"])
     assert lesson.taught.any()
