@@ -43,14 +43,22 @@ class Ranks:
 
         Args:
             device: "cpu" or "cuda"; decides what carries the gradients, gloo or NCCL.
+
+        Raises:
+            UsageError: there are more of them on this machine than CUDA devices.
         """
         size = int(os.environ.get("WORLD_SIZE", "1"))
         if size == 1:
             return cls()
+        on_machine = int(os.environ.get("LOCAL_WORLD_SIZE", str(size)))
+        if device == "cuda" and on_machine > (found := torch.cuda.device_count()):
+            raise UsageError(
+                f"VOICEFORGE_PROCESSES is {on_machine}, and there are {found} CUDA devices here; "
+                f"each process has one of its own. Set it to {found} at most."
+            )
         if not dist.is_initialized():
             backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"
             dist.init_process_group(backend, timeout=_PATIENCE)
-        on_machine = int(os.environ.get("LOCAL_WORLD_SIZE", str(size)))
         return cls(dist.get_rank(), dist.get_world_size(), on_machine)
 
     @property

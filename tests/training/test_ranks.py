@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
@@ -43,6 +44,14 @@ def test_every_draw_is_dealt_once_and_as_wide_as_its_batch(
 def test_more_processes_than_clips_in_a_batch_are_refused() -> None:
     with pytest.raises(UsageError, match=r"batch_size is 1, and 2 processes.*VOICEFORGE_PROCESSES"):
         deal([[Draw(0, 0.0, 0)]], [1.0], Ranks(0, 2, 2))
+
+
+def test_more_processes_than_devices_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(UsageError, match=r"PROCESSES is 4, and there are 2 CUDA devices"):
+        Ranks.join("cuda")
 
 
 def several(spec: TrainingSpec, **params: object) -> TrainingSpec:
