@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lifecycle import splits
+from lifecycle import replay, splits
 from lifecycle.artifacts import Artifact
 from lifecycle.base_model import base_model
 from lifecycle.plots import write_loss_curve
@@ -29,6 +29,10 @@ def make_adapter(workspace: Workspace) -> Artifact:
     settings, domain = workspace.settings, workspace.domain
     base = base_model(workspace)
     utterances = workspace.current(splits.STAGE)
+    general = replay.make_replay(workspace)
+    inputs = {"base_model": base.sha256, splits.STAGE: utterances.sha256}
+    if general is not None:
+        inputs[replay.STAGE] = general.sha256
 
     def build(folder: Path, checkpoints: Path) -> Mapping[str, Any]:
         spec = TrainingSpec.from_params(
@@ -40,6 +44,7 @@ def make_adapter(workspace: Workspace) -> Artifact:
             utterances=utterances.path / splits.TABLE,
             output=folder,
             threads=settings.threads,
+            replay=general.path if general else None,
         )
         report = run_training(spec, checkpoints, lambda news: _report(workspace, news))
         summary = _summary(report)
@@ -49,7 +54,7 @@ def make_adapter(workspace: Workspace) -> Artifact:
     return workspace.make(
         STAGE,
         VERSION,
-        {"base_model": base.sha256, splits.STAGE: utterances.sha256},
+        inputs,
         parameters(workspace),
         build,
     )

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from data.tables import UTTERANCES
 from training.recipe import LossPoint, Score, TrainingSpec
 from voiceforge.files import (
     new_folder,
@@ -110,5 +111,6 @@ def run_fingerprint(spec: TrainingSpec) -> str:
             "params": spec.params.outcome(),
             "utterances": sha256_file(spec.utterances),
             "base": {path.name: sha256_file(path) for path in weights},
+            **({"replay": sha256_file(spec.replay / UTTERANCES)} if spec.replay else {}),
         }
     )

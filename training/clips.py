@@ -114,8 +114,8 @@ def plan_batches(
     of_general = round(total * params.replay.share) if general else 0
     of_people = round((total - of_general) * share)
     counts = of_people, total - of_general - of_people, of_general
-    pools = zip((people, machines, general), counts, strict=True)
-    order = [_passes(pool, count, rng) for pool, count in pools]
+    kinds = zip((people, machines, general), counts, strict=True)
+    order = [_passes(kind, count, rng) for kind, count in kinds]
     turns = [turn for turn, count in enumerate(counts) for _ in range(count)]
     rng.shuffle(turns)
     drawn = [

@@ -1,14 +1,14 @@
 """What the base model says of a clip in its whole window, and the losses of a student beside it.
 
-The student hears mels cut to the clip's length, which the base model cannot transcribe from. It
-learns faster, and forgets less, when it is also told what the base hears in its whole window: the
-encoder's states on the clip's own frames, and the distribution of the next token.
+The student hears mels cut to the clip's length, which the base model cannot transcribe from. It is
+told what the base hears in its whole window besides: the encoder's states on the clip's own frames,
+and the distribution of the next token.
 
 The teacher is wrong exactly where a domain's terms and accents are. So its tokens count only where
-the one it finds most likely is the reference's (Meng et al. 2019, "Conditional Teacher-Student
-Learning": the reference teaches where the teacher errs); the cross entropy against the reference is
-taken everywhere. Distil-Whisper (Gandhi et al. 2023) drops whole clips with over 10% of word errors
-instead; by token less is lost. Its weights are 0.8 for the divergence beside 1 for the text.
+the one it finds most likely is the reference's, and the reference alone teaches where it errs (Meng
+et al. 2019, "Conditional Teacher-Student Learning"; unlike there, the cross entropy against the
+reference is taken everywhere). Distil-Whisper (Gandhi et al. 2023) drops whole clips with over 10%
+of word errors instead; token by token less is lost.
 """
 
 from __future__ import annotations
@@ -126,8 +126,9 @@ def batch_lesson(
 
     Args:
         lessons: one for each clip.
-        labels: int64 [clips, labels], `IGNORED` where no loss is taken. A clip whose labels are not
-            those that its lesson is about is not taught tokens.
+        labels: int64 [clips, labels], `IGNORED` where no loss is taken. A clip whose labels do not
+            end with those that its lesson is about is not taught tokens; others before them are no
+            part of it.
         whole: whether each clip's frames are those that the teacher heard; not so where it was cut
             or its speed was changed. Otherwise it is not taught states.
     """
@@ -161,7 +162,7 @@ def distillation_loss(
         lesson: of the batch.
         params: the weights and the temperature.
     """
-    loss = outputs.logits.new_zeros(())
+    loss: torch.Tensor = outputs.logits.new_zeros(())
     if params.logits:
         loss = loss + params.logits * token_loss(outputs.logits, labels, lesson, params.temperature)
     if params.encoder:
@@ -198,8 +199,8 @@ def token_loss(
     probs = expected.exp()
     rest = (1.0 - probs.sum(-1, keepdim=True)).clamp_min(torch.finfo(torch.float16).tiny)
     probs, expected = torch.cat([probs, rest], -1), torch.cat([expected, rest.log()], -1)
-    divergence = (probs * (expected - said)).sum()
-    return divergence * temperature**2 / (labels != IGNORED).sum()
+    divergence: torch.Tensor = (probs * (expected - said)).sum() * temperature**2
+    return divergence / (labels != IGNORED).sum()
 
 
 def state_loss(states: torch.Tensor, lesson: BatchLesson) -> torch.Tensor:

@@ -58,7 +58,10 @@ def train(spec: TrainingSpec, workspace: Path, on_progress: OnProgress) -> Train
     attempts = Attempts(workspace, spec)
     checkpoint = attempts.last_checkpoint()
     history = attempts.history(checkpoint) if checkpoint else History()
-    note = f"{len(run.clips)} clips, {len(run.dev)} dev clips, {why}"
+    replayed = sum(clip.replayed for clip in run.clips)
+    note = f"{len(run.clips) - replayed} clips, "
+    note += f"{replayed} of general audio, " if replayed else ""
+    note += f"{len(run.dev)} dev clips, {why}"
     kinds = special_kinds(run.plan)
     note += "".join(f", {count} draws {kind.replace('_', ' ')}" for kind, count in kinds.items())
     note += f", continues after step {history.step}" if checkpoint else ""
@@ -291,6 +294,7 @@ def _report(
     run: PreparedRun, model: PeftModel, history: History, *, precision: str
 ) -> TrainingReport:
     durations = run.durations
+    own = [clip.row.duration for clip in run.clips if not clip.replayed]
     return TrainingReport(
         steps=run.spec.params.steps,
         best_step=best_step(history.dev),
@@ -298,8 +302,8 @@ def _report(
         dev=tuple(history.dev),
         seconds=history.seconds,
         audio_seconds=sum(draw.seconds(durations) for batch in run.plan for draw in batch),
-        train_utterances=len(run.clips),
-        train_seconds=sum(durations),
+        train_utterances=len(own),
+        train_seconds=sum(own),
         left_out=run.left_out,
         trained_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
         minimum_mel_frames=min(batch_frames(batch, durations) for batch in run.plan),
@@ -311,4 +315,5 @@ def _report(
         language=run.spec.language,
         hyperparameters=run.spec.params.model_dump(mode="json"),
         versions=versions(),
+        replayed_utterances=len(durations) - len(own),
     )

@@ -12,7 +12,7 @@ from transformers import AutoTokenizer
 
 from data.audio import Samples, read_flac
 from data.augmentation.chain import Augmenter
-from data.tables import read_utterances
+from data.tables import UTTERANCES, read_utterances
 from data.utterance import Utterance
 from training.clips import (
     Draw,
@@ -106,14 +106,19 @@ class PreparedRun:
                 f"{longest:g} (the shortest has {shortest:.1f} s) or have more than {room} tokens. "
                 "Raise maximum_seconds (at most 30) in params.yaml, or cut the recordings."
             )
-        human = [not clip.row.is_synthetic for clip in clips]
-        transcripts = Transcripts(
-            [len(clip.tokens) for clip in clips], [clip.row.language for clip in clips], room
-        )
-        durations = [clip.row.duration for clip in clips]
-        plan = plan_batches(durations, human, spec.params, transcripts=transcripts)
-        chosen = choose_clips(dev, spec.params.dev_utterances, spec.params.seed)
         left_out = len(every) - len(clips)
+        clips += _replayed(spec, base, tokenizer)
+        durations = [clip.row.duration for clip in clips]
+        plan = plan_batches(
+            durations,
+            [not clip.row.is_synthetic for clip in clips],
+            spec.params,
+            [clip.replayed for clip in clips],
+            Transcripts(
+                [len(clip.tokens) for clip in clips], [clip.row.language for clip in clips], room
+            ),
+        )
+        chosen = choose_clips(dev, spec.params.dev_utterances, spec.params.seed)
         augmenter = _augmenter(spec, clips)
         words = WordTimes(base, tokenizer, spec.base, workspace).of(
             {
@@ -180,6 +185,19 @@ class PreparedRun:
             "decoder_input_ids": torch.from_numpy(batch.decoder_inputs),
             "labels": torch.from_numpy(batch.labels),
         }
+
+
+def _replayed(spec: TrainingSpec, base: Any, tokenizer: Any) -> list[Clip]:
+    """The general audio of a run, each clip with the prompt of its own language."""
+    if spec.replay is None:
+        return []
+    found = []
+    for row in read_utterances(spec.replay / UTTERANCES):
+        prompt = prompt_tokens(base, tokenizer, row.language)
+        tokens = text_tokens(tokenizer, row.text)
+        if len(prompt) + len(tokens) < base.config.max_target_positions:
+            found.append(Clip(row, tokens, prompt, spec.replay / row.audio, replayed=True))
+    return found
 
 
 def _augmenter(spec: TrainingSpec, clips: Sequence[Clip]) -> Augmenter | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from voiceforge.params import TrainingParams
 
-PATHS = ("base", "corpus", "utterances", "output")
+PATHS = ("base", "corpus", "utterances", "output", "replay")
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class TrainingSpec:
         threads: CPU threads.
         normaliser: name of the text normaliser (evaluation.text) of the dev word error rate.
         params: hyperparameters, the `training` block of params.yaml.
+        replay: folder with the general audio to replay and its utterances.parquet; None for none.
     """
 
     language: str
@@ -36,6 +37,7 @@ class TrainingSpec:
     threads: int
     normaliser: str
     params: TrainingParams
+    replay: Path | None = None
 
     @classmethod
     def from_params(
@@ -49,8 +51,9 @@ class TrainingSpec:
         utterances: Path,
         output: Path,
         threads: int,
+        replay: Path | None = None,
     ) -> TrainingSpec:
-        return cls(language, base, corpus, utterances, output, threads, normaliser, params)
+        return cls(language, base, corpus, utterances, output, threads, normaliser, params, replay)
 
     @property
     def dev_silence(self) -> float:
@@ -59,12 +62,12 @@ class TrainingSpec:
 
     def as_dict(self) -> dict[str, Any]:
         fields = {key: getattr(self, key) for key in self.__dataclass_fields__}
-        fields.update({key: str(fields[key]) for key in PATHS})
+        fields.update({key: str(fields[key]) for key in PATHS if fields[key] is not None})
         return {**fields, "params": self.params.model_dump(mode="json")}
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> TrainingSpec:
-        paths = {key: Path(fields[key]) for key in PATHS}
+        paths = {key: Path(fields[key]) for key in PATHS if fields.get(key) is not None}
         return cls(**{**fields, **paths, "params": TrainingParams(**fields["params"])})
 
 
@@ -86,7 +89,8 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class LossPoint:
-    """Mean training loss (nats per token) over the steps since the last point."""
+    """Mean training loss over the steps since the last point: nats per token, and what distillation
+    adds with its weights."""
 
     step: int
     loss: float
@@ -156,7 +160,8 @@ class TrainingReport:
         dev: every dev score, in order of steps; slice "all", "human", and one for each accent.
         seconds: wall seconds of training, all attempts together.
         audio_seconds: seconds of speech heard in training, repeats counted.
-        train_utterances: clips trained on, `train_seconds` long in sum.
+        train_utterances: clips of the corpus trained on, `train_seconds` long in sum.
+        replayed_utterances: clips of general audio beside them.
         left_out: train clips that were too long for the recipe or for the decoder.
         minimum_mel_frames: shortest mel, in 10 ms frames, that the model was trained on.
         trailing_silence: least and most seconds of silence after a clip in training.
@@ -183,6 +188,7 @@ class TrainingReport:
     language: str
     hyperparameters: dict[str, Any]
     versions: dict[str, str]
+    replayed_utterances: int = 0
 
     def dev_scores(self, step: int | None = None) -> tuple[Score, ...]:
         """Dev scores of one step, of the kept one by default."""
@@ -210,6 +216,7 @@ class TrainingReport:
             "audio_seconds": self.audio_seconds,
             "train_utterances": self.train_utterances,
             "train_seconds": self.train_seconds,
+            "replayed_utterances": self.replayed_utterances,
             "left_out": self.left_out,
             "trained_parameters": self.trained_parameters,
             "peak_memory_bytes": self.peak_memory_bytes,

@@ -105,7 +105,7 @@ class Teacher:
         rows = [self._run.clips[clip] for clip in clips]
         seconds = sum(one.row.duration for one in rows) if self._params.encoder else 0.0
         labels = sum(len(one.tokens) + 1 for one in rows) if self._params.logits else 0
-        wide = self._run.base.config.d_model
+        wide = int(self._run.base.config.d_model)
         return round(2 * wide * STATES_PER_SECOND * seconds) + 6 * CHOICES * labels
 
     @torch.no_grad()
@@ -117,15 +117,17 @@ class Teacher:
         texts = [run.clips[clip].tokens for clip in clips]
         prompts = [run.clips[clip].prompt for clip in clips]
         batch = make_batch(mels, texts, prompts, run.tokenizer.eos_token_id)
-        labels = torch.from_numpy(batch.labels)
+        labels, device = torch.from_numpy(batch.labels), model.device
         logits = None
-        with torch.autocast("cpu", torch.bfloat16, enabled=self._bf16):
-            states = model.model.encoder(torch.from_numpy(mels)).last_hidden_state
+        with torch.autocast(device.type, torch.bfloat16, enabled=self._bf16):
+            states = model.model.encoder(torch.from_numpy(mels).to(device)).last_hidden_state
             if self._params.logits:
                 said = model.model.decoder(
-                    input_ids=torch.from_numpy(batch.decoder_inputs), encoder_hidden_states=states
+                    input_ids=torch.from_numpy(batch.decoder_inputs).to(device),
+                    encoder_hidden_states=states,
                 )
-                logits = model.proj_out(said.last_hidden_state)
+                logits = model.proj_out(said.last_hidden_state).cpu()
+        states = states.cpu()
         lessons = []
         for row, samples in enumerate(heard):
             places = labels[row] != IGNORED

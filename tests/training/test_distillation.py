@@ -150,6 +150,12 @@ def test_another_text_than_the_lessons_is_not_taught_tokens() -> None:
         assert float(token_loss(student, torch.tensor(labels), batch, 1.0)) == 0.0
 
 
+def test_labels_before_the_text_are_no_part_of_its_lesson() -> None:
+    lesson, _, _ = simple([3, 5])
+    batch = batch_lesson([lesson], torch.tensor([[8, IGNORED, 3, 5, IGNORED]]), [True])
+    assert batch.taught.tolist() == [[False, False, True, True, False]]
+
+
 def test_a_lesson_without_tokens_or_without_states_teaches_the_other() -> None:
     _, logits, states = simple([3, 5])
     labels = torch.tensor([[3, 5]])

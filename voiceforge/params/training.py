@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -19,6 +19,11 @@ class ReplayParams(Strict):
     sources: tuple[Source, ...] = Field(
         description="Where they come from, of the kinds of `sources`. Of each the texts of the "
         "train split are replayed, those of dev and test are left to evaluation."
+    )
+    labels: Literal["base-model", "reference"] = Field(
+        description="Whose transcripts: the base model's where it is sure and does not differ from "
+        "the source's by over 10% of words, so that its spelling and punctuation stay, or the "
+        "source's."
     )
 
     @model_validator(mode="after")
