@@ -17,6 +17,8 @@ import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from transformers.utils import logging
+
 from benchmarks.record import Row, write_section
 from data.audio import decode, read_flac
 from data.sources.base import FileAudio, Reach
@@ -27,7 +29,8 @@ from evaluation.runners import machine_name
 from lifecycle import merged_model, splits
 from lifecycle.base_model import base_model
 from lifecycle.workspace import Workspace, open_workspace
-from training.abilities import ABILITIES, AbilitySpeech, Compared, compare, measure_abilities
+from training.abilities import ABILITIES, AbilitySpeech, measure_abilities
+from training.ability_results import Compared, compare
 from training.alignment import Transcribed
 from voiceforge.errors import UsageError
 from voiceforge.settings import Settings
@@ -50,6 +53,7 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="hear all in 30 s windows")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
     given = parser.parse_args()
+    logging.set_verbosity_error()
     workspace = open_workspace(given.domain)
     before = given.before or base_model(workspace).path
     after = given.after or workspace.current(merged_model.STAGE).path

@@ -35,6 +35,9 @@ _LEVELS = -75.0, -25.0
 """dB relative to full scale of noise and tones without speech."""
 _CANDIDATES = 6
 """Clips of which the shortest becomes the second in a row: the batch is as wide as the pair."""
+_HELPS, _DISTRACTS = 0.6, 0.2
+"""Shares of the prompts that have words of the transcript, and that have only words of others; what
+is left is whole transcripts of others."""
 _UNSURE = 0.35, 0.65
 """A cut that leaves this share of a word is moved to its lower end: nobody, and no alignment, can
 say whether such a word was heard."""
@@ -185,7 +188,7 @@ def draw_sample(
     if kind == "timestamps":
         return _timestamps(clip, durations, transcripts, rng)
     if kind == "prompted":
-        return _prompted(seed, number, clip, len(durations), rng)
+        return _prompted((seed, number), clip, len(durations), transcripts, rng)
     if kind == "no_speech":
         sounds: tuple[NoSpeechSound, ...] = get_args(NoSpeechSound)
         sound = sounds[rng.integers(len(sounds))]
@@ -216,18 +219,26 @@ def _timestamps(
     return Timestamps(lead)
 
 
-def _prompted(seed: int, number: int, clip: int, clips: int, rng: np.random.Generator) -> Sample:
-    way = rng.random()
-    several = tuple(
-        int(one + (one >= clip)) for one in rng.integers(max(1, clips - 1), size=rng.integers(2, 7))
+def _prompted(
+    key: tuple[int, int],
+    clip: int,
+    clips: int,
+    transcripts: Transcripts | None,
+    rng: np.random.Generator,
+) -> Prompted:
+    way, own = rng.random(), int(rng.integers(1, 4))
+    several = rng.integers(clips, size=rng.integers(2, 7)).tolist()
+    others = tuple(
+        one
+        for one in several
+        if one != clip
+        and (transcripts is None or transcripts.languages[one] == transcripts.languages[clip])
     )
-    others = several if clips > 1 else ()
-    own = int(rng.integers(1, 4))
-    if way < 0.6:
-        return Prompted(own, others, is_text=False, key=(seed, number))
-    if way < 0.8 or not others:
-        return Prompted(0, others, is_text=False, key=(seed, number))
-    return Prompted(0, others[:1], is_text=True, key=(seed, number))
+    if way < _HELPS or not others:
+        return Prompted(own, others, is_text=False, key=key)
+    if way < _HELPS + _DISTRACTS:
+        return Prompted(0, others, is_text=False, key=key)
+    return Prompted(0, others[:1], is_text=True, key=key)
 
 
 def rare_words(texts: Sequence[str]) -> list[list[str]]:

@@ -15,7 +15,8 @@ from transformers import AutoTokenizer
 from data.audio import read_flac
 from data.tables import read_utterances
 from training import abilities
-from training.abilities import AbilitySpeech, Item, Measured, compare, measure_abilities
+from training.abilities import AbilitySpeech, measure_abilities
+from training.ability_results import Item, Measured, compare
 from training.alignment import Transcribed
 from training.formatting import judged_words
 from voiceforge.errors import UsageError
@@ -27,7 +28,7 @@ TOKENS = "model.decoder.embed_tokens.weight"
 def speech(tiny_en: Path, prompts_corpus: Path) -> AbilitySpeech:
     rows = [row for row in read_utterances(prompts_corpus / "utterances.parquet")
             if row.split == "train"]  # fmt: skip
-    clips = [Transcribed(read_flac(prompts_corpus / row.audio), row.text) for row in rows[:5]]
+    clips = [Transcribed(read_flac(prompts_corpus / row.audio), row.text) for row in rows[:3]]
     return AbilitySpeech.of(tiny_en, clips, language="en", normaliser="whisper-english")
 
 
@@ -46,8 +47,9 @@ def broken(tiny_en: Path, tmp_path: Path) -> Callable[[Callable[[dict[str, Any]]
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(abilities, "NAMES", abilities.NAMES[:3])
+    monkeypatch.setattr(abilities, "NAMES", abilities.NAMES[:2])
     monkeypatch.setattr(abilities, "_SOUND_SECONDS", (2.0,))
+    monkeypatch.setattr(abilities, "_SOUND_LEVELS", (-40.0,))
 
 
 def measured(folder: Path, speech: AbilitySpeech, ability: str) -> Measured:
@@ -100,7 +102,7 @@ def test_the_base_has_an_ability_and_a_copy_without_it_has_not(
     assert before.rate <= at_most
     assert after.rate >= at_least
     if ability == "timestamps":
-        assert before.figures["median start error, s"] < 0.3
+        assert before.figures["median error of the last end, s"] < 0.4
     if ability == "silence":
         # A model may not buy silence by hearing nobody anywhere.
         assert before.figures["the same on speech"] < 0.3

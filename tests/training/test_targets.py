@@ -13,9 +13,11 @@ import torch
 from data.audio import SAMPLE_RATE
 from training.attempts import run_fingerprint
 from training.clips import IGNORED, Draw
+from training.lora import train
 from training.prepared import PreparedRun
-from training.recipe import TrainingSpec
+from training.recipe import TrainingProgress, TrainingSpec
 from training.samples import NoSpeech, Prefix, Prompted, Timestamps
+from training.targets import special_kinds
 from training.word_times import FILE, WordTimes
 from voiceforge.errors import UsageError
 from voiceforge.params import domain_params
@@ -205,6 +207,22 @@ def test_every_kind_together_makes_batches_that_a_seed_repeats(spec: TrainingSpe
     )
     for one, other in zip(first, second, strict=True):
         assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_training_with_every_kind_runs_and_says_what_it_draws(
+    spec: TrainingSpec, tmp_path: Path
+) -> None:
+    spec = mixed(spec, **dict.fromkeys(spec.params.samples.shares, 0.2))
+    few = {"steps": 2, "dev_utterances": 1, "evaluate_every": 2}
+    spec = dataclasses.replace(spec, params=spec.params.model_copy(update=few))
+    news: list[TrainingProgress] = []
+    report = train(spec, tmp_path / "workspace", news.append)
+    counts = special_kinds(PreparedRun.of(spec).plan)
+    assert sum(counts.values()) > 4
+    for kind, count in counts.items():
+        assert f"{count} draws {kind.replace('_', ' ')}" in news[0].note
+    assert report.steps == 2
+    assert (spec.output / "adapter_model.safetensors").is_file()
 
 
 def test_speech_that_leaves_the_window_has_no_time(run: PreparedRun) -> None:
