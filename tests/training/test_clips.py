@@ -185,7 +185,7 @@ def test_a_clip_with_a_term_is_drawn_that_many_times_as_often() -> None:
     often = PARAMS.model_copy(update={"term_factor": 3, "steps": 300})
     human = [number < 10 for number in range(40)]
     has_term = [number % 10 == 0 for number in range(40)]
-    plan = plan_batches([2.0] * 40, human, often, has_term)
+    plan = plan_batches([2.0] * 40, human, often, has_term=has_term)
     counts = Counter(draw.clip for batch in plan for draw in batch)
     total = often.steps * often.batch_size
     assert sum(counts[clip] for clip in range(10)) == total // 2
@@ -199,6 +199,6 @@ def test_a_clip_with_a_term_is_drawn_that_many_times_as_often() -> None:
 def test_without_a_factor_terms_change_no_batch() -> None:
     durations, human = [2.0, 3.0, 1.0, 4.0], [True, False, True, False]
     plain = plan_batches(durations, human, PARAMS)
-    assert plan_batches(durations, human, PARAMS, [True, False, False, True]) == plain
+    assert plan_batches(durations, human, PARAMS, has_term=[True, False, False, True]) == plain
     assert "term_factor" not in PARAMS.outcome()
     assert PARAMS.model_copy(update={"term_factor": 2}).outcome()["term_factor"] == 2
