@@ -40,4 +40,6 @@ def cache() -> Path:
 
 @pytest.fixture(scope="session")
 def threads() -> int:
-    return len(os.sched_getaffinity(0))
+    """CPU threads of a test; with several processes of tests (pytest -n) each has its share."""
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    return max(1, len(os.sched_getaffinity(0)) // processes)

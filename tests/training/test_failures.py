@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.training.test_interruption import WEIGHTS, check_same
-from training import lora
+from training import trainer
 from training.base_models import tensor_digest
 from training.lora import train
 from training.merging import merge
@@ -28,7 +28,7 @@ def small(spec: TrainingSpec, **params: Any) -> TrainingSpec:
 
 def spoil(monkeypatch: pytest.MonkeyPatch, step: int, what: str) -> None:
     """Make the loss, or its gradient alone, NaN in that step."""
-    compute = lora._LoraTrainer.compute_loss
+    compute = trainer.PlannedTrainer.compute_loss
 
     def spoilt(trainer: Any, *arguments: Any, **named: Any) -> torch.Tensor:
         loss: torch.Tensor = compute(trainer, *arguments, **named)
@@ -39,7 +39,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch, step: int, what: str) -> None:
             return loss
         return loss * math.nan
 
-    monkeypatch.setattr(lora._LoraTrainer, "compute_loss", spoilt)
+    monkeypatch.setattr(trainer.PlannedTrainer, "compute_loss", spoilt)
 
 
 def test_a_loss_that_is_not_finite_names_step_rate_and_what_is_kept(
@@ -98,14 +98,14 @@ def test_after_a_failure_another_recipe_trains(spec: TrainingSpec, tmp_path: Pat
 def test_a_gradient_that_explodes_is_reported(spec: TrainingSpec, tmp_path: Path) -> None:
     """Hundred times the loss has hundred times the gradient, and clipping hides it."""
     norms = []
-    compute = lora._LoraTrainer.compute_loss
+    compute = trainer.PlannedTrainer.compute_loss
     for factor in (1.0, 100.0):
 
         def larger(*arguments: Any, factor: float = factor, **named: Any) -> Any:
             return factor * compute(*arguments, **named)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(lora._LoraTrainer, "compute_loss", larger)
+            patch.setattr(trainer.PlannedTrainer, "compute_loss", larger)
             news: list[TrainingProgress] = []
             report = train(small(spec, steps=5), tmp_path / f"{factor}", news.append)
         norms.append(report.losses[0].gradient_norm)

@@ -181,7 +181,7 @@ def test_a_killed_training_that_is_distilled_goes_on_as_if_it_had_not_been(
 ) -> None:
     """One run in one go, one killed in step 4; its loss is more than the transcript's alone."""
     many = {"steps": 6, "evaluate_every": 6, "checkpoint_every": 3, "trailing_silence": (0.3, 0.3)}
-    monkeypatch.setattr("training.lora._NEWS_EVERY", 1)
+    monkeypatch.setattr("training.trainer.NEWS_EVERY", 1)
     whole = distilled(spec, **many)
     report = train(whole, tmp_path / "whole", lambda _: None)
     assert not (tmp_path / "whole" / LESSONS).exists()
