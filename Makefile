@@ -35,7 +35,7 @@ types: setup
 	$(BIN)/mypy
 
 test: setup $(VENV)/.nemo
-	$(BIN)/pytest -m "not system"
+	$(BIN)/pytest -m "not system" -n 2 --dist loadfile
 
 test-system: setup $(VENV)/.nemo browser
 	$(BIN)/pytest -m system
