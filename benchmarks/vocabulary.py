@@ -125,7 +125,7 @@ def hear(
         if not path.is_file():
             if part == BASE:
                 engine = engine_folder(workspace.current(BASE_ENGINE))
-                heard = _hear(workspace, engine, held_out[::3])
+                heard = _hear(workspace, engine, held_out[::6])
             else:
                 engine = _engine(workspace, _train(workspace, rows, part))
                 heard = _hear(workspace, engine, held_out)
