@@ -107,8 +107,8 @@ def hear(
 ) -> tuple[list[Utterance], dict[str, list[Prediction]]]:
     """Build the corpus, train what is to be trained, and hear the held-out speech."""
     from lifecycle import splits
-    from lifecycle.base_engine import make_base_engine
-    from lifecycle.base_model import base_model
+    from lifecycle.base_engine import STAGE as BASE_ENGINE
+    from lifecycle.base_engine import engine_folder, make_base_engine
     from lifecycle.corpus import make_corpus
     from lifecycle.validation import make_validation
 
@@ -124,10 +124,11 @@ def hear(
         path = workspace.settings.home / f"{_name(workspace, part)}.parquet"
         if not path.is_file():
             if part == BASE:
-                sample = held_out[::3]
-                heard = _hear(workspace, base_model(workspace).path, sample, padded=True)
+                engine = engine_folder(workspace.current(BASE_ENGINE))
+                heard = _hear(workspace, engine, held_out[::6])
             else:
-                heard = _hear(workspace, _train(workspace, rows, part), held_out)
+                engine = _engine(workspace, _train(workspace, rows, part))
+                heard = _hear(workspace, engine, held_out)
             write_predictions(path, heard)
         said[part] = read_predictions(path)
     return held_out, said
@@ -177,28 +178,30 @@ def _train(workspace: Workspace, rows: Sequence[Utterance], part: str) -> Path:
     return folder / "merged"
 
 
-def _hear(
-    workspace: Workspace, model: Path, rows: Sequence[Utterance], *, padded: bool = False
-) -> list[Prediction]:
-    import torch
-    from transformers import AutoTokenizer
+def _engine(workspace: Workspace, model: Path) -> Path:
+    """The engine of a merged model as the lifecycle would build it."""
+    from lifecycle.base_engine import engine_spec
+    from serving.engines.ctranslate2 import build
+    from training.base_models import tensor_digest
+    from training.merging import DESCRIPTION
+    from voiceforge.files import new_folder, read_json
 
-    from data.features import WINDOW_FRAMES
-    from training.context import load_model, prompt_tokens
-    from training.scoring import transcribe
+    folder = model.parent / "engine"
+    if not folder.is_dir():
+        spec = engine_spec(workspace, int(read_json(model / DESCRIPTION)["minimum_mel_frames"]))
+        with new_folder(folder) as new:
+            silence = workspace.domain.engine.trailing_silence
+            build(model, new, spec, tensor_digest(model), silence)
+    return folder
 
-    torch.set_num_threads(workspace.settings.threads)
-    whisper, tokenizer = load_model(model), AutoTokenizer.from_pretrained(model)
-    prompt = prompt_tokens(whisper, tokenizer, workspace.domain.language)
-    texts = transcribe(
-        whisper, tokenizer, prompt, rows, workspace.corpus,
-        silence=workspace.domain.engine.trailing_silence,
-        least_frames=WINDOW_FRAMES if padded else 0,
-    )  # fmt: skip
-    return [
-        Prediction(row.id, row.text, text, (), row.duration, 0.0)
-        for row, text in zip(rows, texts, strict=True)
-    ]
+
+def _hear(workspace: Workspace, engine: Path, rows: Sequence[Utterance]) -> list[Prediction]:
+    from evaluation.runners import predict
+    from serving.engines import load_engine
+
+    loaded = load_engine(engine, threads=workspace.settings.threads)
+    batch = workspace.domain.evaluation.batch_size
+    return predict(loaded, rows, workspace.corpus, batch_size=batch)
 
 
 def figures(

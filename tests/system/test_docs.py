@@ -51,6 +51,7 @@ NOT_RUN = {
     ". .venv/bin/activate": "the environment of the tests is active already",
     "git checkout 9e1bd61": "the card of a model that the reader has names its own revision",
     "voiceforge reproduce": "goes with it; tests/lifecycle/test_reproduction.py runs one",
+    "python -m benchmarks.vocabulary": "two trainings; its figures are on the page",
     "bentoml containerize": "needs a container engine",
     "docker ": "needs a container engine",
     "pip install 'voiceforge[s3]'": "goes with a bucket",
