@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import filelock
 
 from lifecycle import corpus, model_version
+from lifecycle.previews import Previews, find_previews
 from lifecycle.traces import Traces, find_traces
 from lifecycle.workspace import Workspace
 from voiceforge.errors import IntegrityError, UsageError, VoiceForgeError
@@ -40,6 +41,7 @@ class Findings:
         copies: copies in the cache of audio that tables hold.
         holdings: objects in DVC's cache and remotes.
         traces: artifacts and models.
+        previews: folders with clips to hear, to be deleted.
         notes: what a person should know, a sentence each.
         problems: remotes that could not be asked, a sentence each.
     """
@@ -50,6 +52,7 @@ class Findings:
     copies: tuple[Path, ...]
     holdings: Holdings
     traces: Traces
+    previews: Previews
     notes: tuple[str, ...]
     problems: tuple[str, ...]
 
@@ -84,7 +87,7 @@ def _find(workspace: Workspace, speaker: str) -> Findings:
     theirs = forgotten_rows(rows, forgotten)
     planned = _look_in_sources(workspace, speaker, forgotten)
     ids = {*(identity for identity, _ in planned.rows), *(row.id for row in theirs)}
-    registry = existing_registry(workspace)
+    registry, previews = existing_registry(workspace), find_previews(workspace)
     return Findings(
         rows=tuple(theirs),
         recordings=tuple(planned.rows),
@@ -92,8 +95,16 @@ def _find(workspace: Workspace, speaker: str) -> Findings:
         copies=tuple(sorted(planned.copies)),
         holdings=holdings,
         traces=find_traces(workspace, registry, speaker, forgotten, ids, holdings.versions),
-        notes=tuple(planned.notes),
+        previews=previews,
+        notes=(*planned.notes, *map(_unreachable, previews.unreachable)),
         problems=tuple(problems),
+    )
+
+
+def _unreachable(preview: Path) -> str:
+    return (
+        f"{preview} held a preview with clips of the corpus and cannot be reached now. Run the "
+        "same command again when its disk is there."
     )
 
 

@@ -25,6 +25,7 @@ from lifecycle.findings import (
     look,
     open_stores_of,
 )
+from lifecycle.previews import delete_previews
 from lifecycle.traces import Traces, keep_sides, redact
 from lifecycle.workspace import Workspace, domain_lock
 from voiceforge.errors import IntegrityError, StorageError, UsageError
@@ -230,9 +231,9 @@ def _remove_artifacts(
     root = workspace.store.root / workspace.domain.name
     unfinished = sorted(root.glob("*/.work-*"))
     # Pages with clips to hear, and with names.
-    shown = [workspace.settings.home / "previews" / workspace.domain.name]
-    shown.append(corpus_page(workspace).parent)
-    for path in [*(root / name for name in traces.remove), *unfinished, *shown]:
+    log.done += [f"deleted the preview {path}" for path in delete_previews(workspace)]
+    page = corpus_page(workspace).parent
+    for path in [*(root / name for name in traces.remove), *unfinished, page]:
         if path.is_dir():
             log.done.append(f"deleted {path}")
             _delete(path)

@@ -38,6 +38,8 @@ from lifecycle.corpus import corpus_version, make_corpus
 from lifecycle.findings import look
 from lifecycle.forget import STEPS, Forgetting, forget
 from lifecycle.marks import TESTED_TAG, TRAINED_TAG, certificate_marks
+from lifecycle.preview import make_preview
+from lifecycle.previews import default_preview
 from lifecycle.traces import Traces
 from lifecycle.workspace import Workspace, open_workspace
 from serving.engines.contracts import EngineDescription
@@ -45,7 +47,7 @@ from serving.engines.description import write_description
 from serving.registry import CHAMPION, Registry, RunRecord
 from tests.s3 import S3
 from voiceforge.errors import StorageError, UsageError
-from voiceforge.files import sha256_folder, write_json, write_text
+from voiceforge.files import read_json, sha256_folder, write_json, write_text
 from voiceforge.settings import Settings, load_settings
 
 DOMAIN = "calls"
@@ -562,6 +564,45 @@ def test_what_the_base_model_heard_and_releases_go_too(calls: Calls) -> None:
     assert json.loads(heard.read_text())["audio"] == other.audio_sha256
     assert [one.id for one in read_releases(calls.ledgers)] == [other.id]
     assert not preview.exists()
+
+
+def test_previews_that_were_written_anywhere_go(calls: Calls, tmp_path: Path) -> None:
+    """Babble mixes any voice into any clip, so that every preview goes, and whole."""
+
+    def preview(out: Path, workspace: Workspace) -> Path:
+        return make_preview(workspace, out, count=1, effects=["a-law"]).parent
+
+    inside = preview(calls.settings.project / "heard", calls.workspace)
+    usual = preview(default_preview(calls.workspace), calls.workspace)
+    outside = preview(tmp_path / "outside", calls.workspace)
+    gone = preview(tmp_path / "disk" / "preview", calls.workspace)
+    (outside / "0" / "mine.txt").write_text("years of work")
+    (tmp_path / ".tmp-outside-0a1b2c3d" / "0").mkdir(parents=True)  # left by a kill
+    params = calls.settings.project / "params.yaml"
+    twin = params.read_text().split("domains:\n")[1].replace(f"{DOMAIN}:", "twin:")
+    params.write_text(params.read_text() + twin)
+    shutil.copytree(calls.workspace.corpus, calls.settings.corpora / "twin")
+    taken = preview(tmp_path / "taken", calls.workspace)
+    preview(taken, open_workspace("twin", calls.settings))  # over that of the first
+    listed = read_json(calls.home / "previews" / f"{DOMAIN}.json")
+    assert "heard" in listed and str(outside) in listed
+    (tmp_path / "disk").rename(tmp_path / "unplugged")
+
+    found = look(calls.workspace, ID).previews
+    assert found.there == tuple(sorted((inside, usual, outside)))
+    assert found.unreachable == (gone,)
+    done = calls.forget()
+
+    assert not inside.exists() and not usual.exists() and taken.is_dir()
+    left = [path for path in outside.rglob("*") if path.is_file()]
+    assert left == [outside / "0" / "mine.txt"]
+    assert not list(tmp_path.glob(".tmp-outside-*"))
+    assert sum("deleted the preview" in line for line in done.done) == 3
+    assert any(str(gone) in line for line in done.kept)
+    # Plugged in again, it goes, too.
+    (tmp_path / "unplugged").rename(tmp_path / "disk")
+    calls.forget()
+    assert not gone.exists() and read_json(calls.home / "previews" / f"{DOMAIN}.json") == []
 
 
 def test_the_command_prints_and_a_dry_run_changes_nothing(
