@@ -192,11 +192,15 @@ def preview(
 def forget(
     name: Name,
     speaker: Annotated[str, typer.Option(help="The speaker's exact id, as `corpus show` has it.")],
-    why: Annotated[str, typer.Option(help="The reason, kept in the ledger.")] = "asked to be",
+    why: Annotated[
+        str | None,
+        typer.Option(help="The reason, kept in the ledger; needed unless it is a dry run."),
+    ] = None,
     by: By = None,
     dry_run: Annotated[bool, typer.Option(help="Only say what would be removed.")] = False,
+    yes: Yes = False,
 ) -> None:
     """Remove a speaker from a corpus, its old versions, its caches and its future, for good."""
     from cli.forget import forget_speaker
 
-    forget_speaker(name, speaker, why=why, by=by, dry_run=dry_run)
+    forget_speaker(name, speaker, why=why, by=by, dry_run=dry_run, yes=yes)

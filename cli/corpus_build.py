@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli.console import person, say, show_table
+from cli.console import ask, person, say, show_table
 from cli.progress import live_progress
 from voiceforge.errors import StageError, UsageError
 from voiceforge.settings import PARAMS_FILE, Settings, load_settings
@@ -196,12 +196,12 @@ def remove_corpus(name: str, source: int | None, *, yes: bool) -> None:
             return without_source(text, name, source - 1)
 
         without((settings.project / PARAMS_FILE).read_bytes().decode())
-        _ask(f"Remove source {source} (kind {gone.kind}) of {name}?", yes)
+        ask(f"Remove source {source} (kind {gone.kind}) of {name}?", yes)
         change_params(settings, without)
         say(f"Removed. `voiceforge corpus validate {name}` builds the corpus without it.")
         return
     without_domain((settings.project / PARAMS_FILE).read_bytes().decode(), name)
-    _ask(
+    ask(
         f"Remove the domain {name} from params.yaml and data/corpora/{name}? Recorded versions, "
         f"data/ledgers/{name}, models and certificates stay.",
         yes,
@@ -266,15 +266,3 @@ def _options(given: Sequence[str]) -> dict[str, Any]:
         except yaml.YAMLError as error:
             raise UsageError(f"--set {one!r}: the value is no YAML ({error}).") from error
     return result
-
-
-def _ask(question: str, yes: bool) -> None:
-    import sys
-
-    import typer
-
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise UsageError(f"{question} Nobody is there to answer: give --yes.")
-    typer.confirm(question, abort=True)

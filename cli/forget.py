@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
-from cli.console import person
-from voiceforge.errors import StorageError
+from cli.console import ask, person
+from voiceforge.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
     from lifecycle.findings import Findings
     from lifecycle.traces import Traces
 
 
-def forget_speaker(name: str, speaker: str, *, why: str, by: str | None, dry_run: bool) -> None:
+def forget_speaker(
+    name: str, speaker: str, *, why: str | None, by: str | None, dry_run: bool, yes: bool = False
+) -> None:
     """Forget a speaker and print what was removed, what stays, and which models learned from them.
 
     Raises:
-        UsageError: no such domain or speaker.
+        UsageError: no such domain or speaker, no reason, or nobody is there to ask.
         StorageError: a remote could not be reached, so that the same command has to run again.
     """
     from lifecycle.findings import look
     from lifecycle.forget import forget
     from lifecycle.workspace import open_workspace
 
+    if (why is None and not dry_run) or (why is not None and not why.strip()):
+        raise UsageError(
+            'Say why the speaker is forgotten: --why, such as "asked by letter". It is kept in the '
+            "ledger."
+        )
     workspace, console = open_workspace(name), Console(soft_wrap=True, highlight=False)
     if dry_run:
         findings = look(workspace, speaker)
@@ -39,7 +47,11 @@ def forget_speaker(name: str, speaker: str, *, why: str, by: str | None, dry_run
         _lines(console, "To be known", [*findings.notes, *findings.problems])
         console.print("Nothing was changed.")
         return
-    outcome = forget(workspace, speaker, by=person(by), why=why)
+    who = person(by)
+    if not yes and sys.stdin.isatty():
+        _found(console, look(workspace, speaker))
+    ask(f"Forget {speaker} in {name} for good? It cannot be undone; --dry-run lists all.", yes)
+    outcome = forget(workspace, speaker, by=who, why=why or "")
     _found(console, outcome.findings)
     _lines(console, "Done", outcome.done)
     _models(console, outcome.traces)

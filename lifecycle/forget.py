@@ -90,12 +90,14 @@ def forget(
             with the store).
 
     Raises:
-        UsageError: nobody of that id was ever there; similar ids are named.
+        UsageError: nobody of that id was ever there; similar ids are named. No person or reason.
         StageError: a run of the domain is going on.
         StorageError: the disk is full or read-only.
     """
     from data.forgotten import add_findings, bury, finish, read_forgotten
 
+    if not by.strip() or not why.strip():
+        raise UsageError("A speaker is forgotten by somebody and for a reason: give both.")
     settings, name, log = workspace.settings, workspace.domain.name, _Log()
     ledgers = settings.ledgers / name
     with domain_lock(settings, name):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import soundfile
+import typer
 
 from cli.corpus import checkout
 from cli.forget import forget_speaker
@@ -612,14 +614,46 @@ def test_the_command_prints_and_a_dry_run_changes_nothing(
     monkeypatch.setenv("VOICEFORGE_PROJECT", str(calls.settings.project))
     monkeypatch.setenv("COLUMNS", "200")
     before = sha256_folder(calls.settings.project / "data")
-    forget_speaker(DOMAIN, ID, why="asked", by=None, dry_run=True)
+    forget_speaker(DOMAIN, ID, why=None, by=None, dry_run=True)
     said = capsys.readouterr().out
     assert "Found 2 utterances" in said and "Nothing was changed." in said
     assert f"{version} " in said and "adapter" in said and "0.wav" in said
     assert sha256_folder(calls.settings.project / "data") == before
-    forget_speaker(DOMAIN, ID, why="asked", by=None, dry_run=False)
+    forget_speaker(DOMAIN, ID, why="asked", by=None, dry_run=False, yes=True)
     said = capsys.readouterr().out
     assert "removed 2 utterances" in said and "cannot be restored" in said and "4.wav" in said
+
+
+def test_nothing_is_forgotten_without_a_yes_and_a_reason(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    def ask(why: str | None, *, dry_run: bool = False) -> None:
+        forget_speaker(DOMAIN, ID, why=why, by="tests", dry_run=dry_run)
+
+    monkeypatch.setenv("VOICEFORGE_PROJECT", str(calls.settings.project))
+    before = sha256_folder(calls.settings.project / "data")
+    for why in (None, "", "  "):
+        with pytest.raises(UsageError, match="Say why"):
+            ask(why)
+    with pytest.raises(UsageError, match="Say why"):
+        ask(" ", dry_run=True)
+    with pytest.raises(UsageError, match="by somebody and for a reason"):
+        forget(calls.workspace, ID, by="tests", why=" ")
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    with pytest.raises(UsageError, match=r"cannot be undone.*Nobody is there to answer.*--yes"):
+        ask("asked")
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    with pytest.raises(typer.Abort):
+        ask("asked")
+    assert "Found 2 utterances" in capsys.readouterr().out
+    assert sha256_folder(calls.settings.project / "data") == before
+    monkeypatch.setattr("sys.stdin", Terminal("y\n"))
+    ask("asked")
+    assert {row.speaker for row in rows_of(calls)} == set(IDS) - {ID}
 
 
 @pytest.mark.parametrize(
@@ -682,7 +716,7 @@ def test_a_remote_on_s3_is_cleaned_and_a_dead_one_is_cleaned_later(
     with pytest.raises(StorageError, match="not forgotten everywhere yet"):
         monkeypatch.setenv("VOICEFORGE_PROJECT", str(calls.settings.project))
         monkeypatch.setenv("VOICEFORGE_REMOTE", s3.url)
-        forget_speaker(DOMAIN, ID, why="asked", by=None, dry_run=False)
+        forget_speaker(DOMAIN, ID, why="asked", by=None, dry_run=False, yes=True)
 
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3.endpoint)
     done = calls.forget()
