@@ -40,6 +40,7 @@ def forget_speaker(
         findings = look(workspace, speaker)
         _found(console, findings)
         _lines(console, "Artifacts that would be deleted", findings.traces.remove)
+        _planned(console, name, findings)
         _models(console, findings.traces)
         copies = [str(path) for path in findings.copies]
         _lines(console, "Copies of embedded audio that would be deleted", copies)
@@ -72,11 +73,36 @@ def forget_speaker(
 def _found(console: Console, findings: Findings) -> None:
     seconds = sum(row.duration for row in findings.rows)
     held = findings.holdings
+    others = ""
+    if findings.others:
+        others = f", of which {findings.others} of other speakers with the same audio"
     console.print(
-        f"Found {len(findings.rows)} utterances ({seconds / 60:.1f} min) in the corpus, "
+        f"Found {len(findings.rows)} utterances ({seconds / 60:.1f} min{others}) in the corpus, "
         f"{len(findings.recordings)} recordings in its sources, {len(held.versions)} versions in "
         f"DVC with {len(held.audio)} audio files of the speaker."
     )
+
+
+def _planned(console: Console, name: str, findings: Findings) -> None:
+    """What a dry run has to say beyond what was found."""
+    pages = [*findings.previews.there, *([findings.page] if findings.page else [])]
+    _lines(console, "Previews and pages that would be deleted", map(str, pages))
+    _lines(
+        console,
+        f"Versions that would be deleted from {', '.join(findings.stores)} and could not be "
+        "restored any more",
+        (f"{name}@{md5}" for md5 in findings.holdings.versions),
+    )
+    if (gate := findings.gate) is not None and gate.after:
+        console.print(
+            f"A new version of the frozen gate set would be frozen: gate-{gate.version}, with "
+            f"{gate.after} recordings instead of {gate.before}."
+        )
+    elif gate is not None:
+        console.print(
+            f"Nobody else is in the frozen gate set (gate-{gate.version - 1}): it would go on "
+            "naming them, by hashes. Freeze a new version with other people's recordings first."
+        )
 
 
 def _models(console: Console, traces: Traces) -> None:

@@ -656,6 +656,56 @@ def test_nothing_is_forgotten_without_a_yes_and_a_reason(
     assert {row.speaker for row in rows_of(calls)} == set(IDS) - {ID}
 
 
+def test_a_dry_run_lists_gate_set_versions_pages_and_twins(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Cleo's second recording is Anna Berg's first, byte by byte."""
+    old = calls.build()
+    shutil.copyfile(calls.recordings / "0.wav", calls.recordings / "6.wav")
+    new = calls.build()
+    rows = [row for row in rows_of(calls) if row.speaker in (ID, "recordings:Bo")]
+    frozen = {"name": DOMAIN, "same": text_key, "previous": None, "reason": "first",
+              "frozen_at": "2026-01-05T03:00:00+00:00", "frozen_by": "tests"}  # fmt: skip
+    gate = new_gate([replace(row, split="test") for row in rows], **frozen)
+    write_gate(calls.ledgers, gate)
+    write_text(calls.home / "pages" / f"corpus-{DOMAIN}" / "index.html", "a page")
+    preview = make_preview(
+        calls.workspace, calls.settings.project / "heard", count=1, effects=["a-law"]
+    ).parent
+    monkeypatch.setenv("VOICEFORGE_PROJECT", str(calls.settings.project))
+
+    def planned() -> str:
+        forget_speaker(DOMAIN, ID, why=None, by=None, dry_run=True)
+        return capsys.readouterr().out
+
+    said = planned()
+    assert "Found 3 utterances" in said
+    assert "of which 1 of other speakers with the same audio" in said
+    assert f"gate-2, with 2 recordings instead of {len(rows)}." in said
+    versions = said.split("Versions that would be deleted")[1]
+    assert str(calls.settings.project / ".dvc" / "cache") in versions
+    assert f"{DOMAIN}@{old}" in versions and f"{DOMAIN}@{new}" in versions
+    pages = said.split("Previews and pages that would be deleted:")[1].split("Versions")[0]
+    assert {line.strip() for line in pages.split("\n") if line.strip()} == {
+        str(preview), str(calls.home / "pages" / f"corpus-{DOMAIN}")
+    }  # fmt: skip
+    alone = new_gate([replace(row, split="test") for row in rows if row.speaker == ID], **frozen)
+    shutil.rmtree(calls.ledgers / "gates")
+    write_gate(calls.ledgers, alone)
+    assert "Nobody else is in the frozen gate set (gate-1)" in planned()
+    assert preview.is_dir() and len(read_gates(calls.ledgers)) == 1
+
+    # What was planned is what is done.
+    shutil.rmtree(calls.ledgers / "gates")
+    write_gate(calls.ledgers, gate)
+    done = calls.forget()
+    assert "froze gate-2 without them: 2 recordings" in " ".join(done.done)
+    assert not preview.exists() and len(rows_of(calls)) == 5
+    capsys.readouterr()
+    said = planned()
+    assert not any(word in said for word in ("gate set", "Versions", "Previews"))
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [
