@@ -64,11 +64,13 @@ def add(
 
 
 @corpus_app.command("list")
-def list_() -> None:
+def list_(
+    as_json: Annotated[bool, typer.Option("--json", help="The same, for programs.")] = False,
+) -> None:
     """List the corpora: how much of what, and their newest version."""
     from cli.corpus import list_corpora
 
-    list_corpora()
+    list_corpora(as_json=as_json)
 
 
 @corpus_app.command("show")
@@ -94,11 +96,12 @@ def validate(name: Name) -> None:
 def quarantine(
     name: Name,
     reason: Annotated[str | None, typer.Option(metavar="CODE", help="Only this reason.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same, for programs.")] = False,
 ) -> None:
-    """List the recordings in quarantine, one by one."""
+    """List the recordings in quarantine, one by one, with a row for each reason."""
     from cli.corpus_build import list_quarantine
 
-    list_quarantine(name, reason)
+    list_quarantine(name, reason, as_json=as_json)
 
 
 @corpus_app.command("release")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,13 +96,22 @@ def validate_corpus(name: str) -> None:
         raise StageError(f"{name}: {check.sentence} {QUARANTINE_ADVICE}")
 
 
-def list_quarantine(name: str, reason: str | None) -> None:
-    """Print every recording in quarantine: id, reason, where it is and what is wrong."""
+def list_quarantine(name: str, reason: str | None, *, as_json: bool = False) -> None:
+    """Print every recording in quarantine: id, reason, where it is and what is wrong.
+
+    One with several reasons has a row for each.
+    """
+    from data.validation import recordings_in
+
     view = _view(_workspace(name))
     wanted = [one for one in view.rejects if reason in (None, one.reason)]
     if reason is not None and not wanted:
         known = ", ".join(sorted({one.reason for one in view.rejects})) or "nothing"
         raise UsageError(f"Nothing of {name} is in quarantine for {reason!r}; there is: {known}.")
+    if as_json:
+        # Not through rich, which would wrap long lines.
+        print(json.dumps([asdict(one) for one in wanted], indent=2, ensure_ascii=False))  # noqa: T201
+        return
     table = Table(box=box.SIMPLE_HEAD)
     for column in ("id", "reason", "where", "what is wrong"):
         table.add_column(column, overflow="fold")
@@ -108,7 +119,10 @@ def list_quarantine(name: str, reason: str | None) -> None:
         table.add_row(*map(escape, (one.id, one.reason, one.where, one.detail)))
     if wanted:
         show_table(table)
-    say(f"{len(wanted):,} recordings of {name} are in quarantine.")
+    count = recordings_in(wanted)
+    noun, verb = ("recording", "is") if count == 1 else ("recordings", "are")
+    why = f" for {reason}" if reason is not None else ""
+    say(f"{count:,} {noun} of {name} {verb} in quarantine{why}.")
 
 
 def release_utterances(
@@ -201,19 +215,51 @@ def remove_corpus(name: str, source: int | None, *, yes: bool) -> None:
         say(f"Removed. `voiceforge corpus validate {name}` builds the corpus without it.")
         return
     without_domain((settings.project / PARAMS_FILE).read_bytes().decode(), name)
-    ask(
-        f"Remove the domain {name} from params.yaml and data/corpora/{name}? Recorded versions, "
-        f"data/ledgers/{name}, models and certificates stay.",
-        yes,
-    )
+    versions, stays = _what_stays(workspace)
+    folder = f" and data/corpora/{name}" if workspace.corpus.exists() else ""
+    ask(f"Remove the domain {name} from params.yaml{folder}?{stays}", yes)
     with domain_lock(settings, name):
         change_params(settings, lambda text: without_domain(text, name))
         shutil.rmtree(workspace.corpus, ignore_errors=True)
         workspace.corpus.with_name(f"{name}.dvc").unlink(missing_ok=True)
-    say(
-        f"Removed {name}. Should it return to params.yaml, its ledger keeps every utterance in its "
-        f"split, and `voiceforge corpus checkout {name}@HASH` brings recorded versions back."
-    )
+    from data.ledger import FILE
+
+    said = [f"Removed {name}."]
+    if (workspace.ledgers / FILE).is_file():
+        said.append(
+            "Should it return to params.yaml, its ledger keeps every utterance in its split."
+        )
+    if versions:
+        said.append(f"`voiceforge corpus checkout {name}@HASH` brings recorded versions back.")
+    say(" ".join(said))
+
+
+def _what_stays(workspace: Workspace) -> tuple[bool, str]:
+    """Whether versions were recorded, and a sentence on what a removed corpus leaves, "" where that
+    is nothing."""
+    from lifecycle import certificate, model_version
+    from lifecycle.artifacts import MANIFEST
+    from lifecycle.corpus_view import recorded_versions
+
+    name = workspace.domain.name
+    pointer = workspace.corpus.with_name(f"{name}.dvc")
+    versions = bool(recorded_versions(workspace)) or pointer.is_file()
+
+    def made(stage: str) -> bool:
+        return any(workspace.store.folder(name, stage).glob(f"[!.]*/{MANIFEST}"))
+
+    found = {
+        "recorded versions": versions,
+        f"data/ledgers/{name}": workspace.ledgers.is_dir(),
+        "models": made(model_version.STAGE),
+        "certificates": made(certificate.STAGE),
+    }
+    there = [what for what, is_there in found.items() if is_there]
+    if not there:
+        return versions, ""
+    *first, last = there
+    all_ = f"{', '.join(first)} and {last}" if first else last
+    return versions, f" What stays: {all_}."
 
 
 def _sources(text: str, name: str) -> list[Any]:

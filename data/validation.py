@@ -175,10 +175,15 @@ def summarise(
         "seconds": round(float(accepted["duration"].sum()), 3),
         "words": int(count_matches(accepted["text"], r"\S+").sum()),
         "speakers": int(accepted["speaker"].nunique()),
-        "quarantined": len({(one.id, one.source, one.where) for one in rejects}),
+        "quarantined": recordings_in(rejects),
         "quarantine_reasons": dict(sorted(Counter(one.reason for one in rejects).items())),
         "released": len({name for name, _ in released}),
     }
+
+
+def recordings_in(rejects: Iterable[Reject]) -> int:
+    """How many recordings rows of quarantine tell of; one with several reasons has several rows."""
+    return len({(one.id, one.source, one.where) for one in rejects})
 
 
 def _synthetic(frame: pd.DataFrame) -> pd.Series[bool]:
