@@ -157,7 +157,7 @@ def remove(
     yes: Yes = False,
 ) -> None:
     """Remove a corpus with its domain, or one of its sources; recorded versions stay."""
-    from cli.corpus_build import remove_corpus
+    from cli.corpus_remove import remove_corpus
 
     remove_corpus(name, source, yes=yes)
 

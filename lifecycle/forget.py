@@ -233,7 +233,9 @@ def _remove_artifacts(
     root = workspace.store.root / workspace.domain.name
     unfinished = sorted(root.glob("*/.work-*"))
     # Pages with clips to hear, and with names.
-    log.done += [f"deleted the preview {path}" for path in delete_previews(workspace)]
+    previews, problems = delete_previews(workspace)
+    log.done += [f"deleted the preview {path}" for path in previews]
+    log.problems += problems
     page = corpus_page(workspace).parent
     for path in [*(root / name for name in traces.remove), *unfinished, page]:
         if path.is_dir():

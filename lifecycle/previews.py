@@ -73,42 +73,46 @@ def find_previews(workspace: Workspace) -> Previews:
     return Previews(tuple(sorted(there)), tuple(sorted(gone)))
 
 
-def delete_previews(workspace: Workspace) -> list[Path]:
+def delete_previews(workspace: Workspace) -> tuple[list[Path], list[str]]:
     """Delete every preview of a domain, whole: babble mixes any voice into any clip.
 
-    Other files that somebody put into such a folder stay.
+    Other files that somebody put into a folder of theirs stay.
 
     Returns:
-        The folders.
+        The folders, and a sentence for each that could not be deleted.
 
     Raises:
-        StorageError: one cannot be deleted.
+        StorageError: the list cannot be read or written.
     """
+    deleted, problems = [], []
     with _locked(workspace):
-        found = find_previews(workspace)
+        found, usual = find_previews(workspace), default_preview(workspace)
         for folder in found.there:
             remove_leftovers_of(folder)
-            if folder == default_preview(workspace):
+            try:
                 with storage_errors(folder):
-                    shutil.rmtree(folder, ignore_errors=not folder.is_dir())
+                    _delete(folder)
+                    if folder == usual and folder.is_dir():  # ours, whatever is in it
+                        shutil.rmtree(folder)
+            except StorageError as error:
+                problems.append(f"The preview {folder} could not be deleted: {error}")
             else:
-                _delete(folder)
-        unreachable = [one for one in _remembered(workspace)
-                       if _path(workspace, one) in found.unreachable]  # fmt: skip
+                deleted.append(folder)
         if _list(workspace).is_file():
-            write_json(_list(workspace), unreachable)
-    return list(found.there)
+            stay = {*found.there, *found.unreachable} - {*deleted}
+            left = [one for one in _remembered(workspace) if _path(workspace, one) in stay]
+            write_json(_list(workspace), left)
+    return deleted, problems
 
 
 def _delete(folder: Path) -> None:
     """The mark goes last, so that a preview that was half deleted is still known as one."""
-    with storage_errors(folder):
-        clips = [one for one in folder.glob("*/*") if _is_clip(one)]
-        for path in (*clips, folder / PAGE, folder / IGNORE, folder / RECORD):
-            path.unlink(missing_ok=True)
-        for place in (*sorted({one.parent for one in clips}), folder):
-            with contextlib.suppress(OSError):  # not empty: somebody else's files
-                place.rmdir()
+    clips = [one for one in folder.glob("*/*") if _is_clip(one)]
+    for path in (*clips, folder / PAGE, folder / IGNORE, folder / RECORD):
+        path.unlink(missing_ok=True)
+    for place in (*sorted({one.parent for one in clips}), folder):
+        with contextlib.suppress(OSError):  # not empty: somebody else's files
+            place.rmdir()
 
 
 def _is_clip(path: Path) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import io
 import json
+import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -605,6 +607,30 @@ def test_previews_that_were_written_anywhere_go(calls: Calls, tmp_path: Path) ->
     (tmp_path / "unplugged").rename(tmp_path / "disk")
     calls.forget()
     assert not gone.exists() and read_json(calls.home / "previews" / f"{DOMAIN}.json") == []
+
+
+def test_a_preview_that_cannot_be_deleted_is_said_and_goes_later(
+    calls: Calls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "stuck"
+    make_preview(calls.workspace, out, count=1, effects=["a-law"])
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path.is_relative_to(out):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        unlink(path, missing_ok)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        (problem,) = calls.forget().problems
+    assert f"The preview {out} could not be deleted" in problem
+    stone = read_forgotten(calls.ledgers).tombstone(ID)
+    assert stone and not stone.finished_at
+    assert {row.speaker for row in rows_of(calls)} == set(IDS) - {ID}
+    assert calls.forget().problems == () and not out.exists()
+    stone = read_forgotten(calls.ledgers).tombstone(ID)
+    assert stone and stone.finished_at
 
 
 def test_the_command_prints_and_a_dry_run_changes_nothing(
