@@ -46,6 +46,24 @@ def person(given: str | None) -> str:
         ) from error
 
 
+def ask(question: str, yes: bool) -> None:
+    """Go on only if a person says so, here or with --yes.
+
+    Raises:
+        UsageError: nobody is there to ask.
+        typer.Abort: the answer is no.
+    """
+    import typer
+
+    from voiceforge.errors import UsageError
+
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(f"{question} Nobody is there to answer: give --yes.")
+    typer.confirm(question, abort=True)
+
+
 def show_error(text: str) -> None:
     """Print an error as a paragraph on stderr, its first word red in a terminal."""
     from rich.console import Console

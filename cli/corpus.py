@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -12,7 +13,7 @@ from rich.table import Table
 
 from cli.console import show_table
 from voiceforge.errors import UsageError, VoiceForgeError
-from voiceforge.params import DOMAIN_NAME, load_params
+from voiceforge.params import DOMAIN_NAME, DomainParams, load_params
 from voiceforge.settings import PARAMS_FILE, load_settings
 
 if TYPE_CHECKING:
@@ -20,41 +21,69 @@ if TYPE_CHECKING:
     from lifecycle.workspace import Workspace
 
 
-def list_corpora() -> None:
+def list_corpora(*, as_json: bool) -> None:
     """Print a row for every corpus of params.yaml."""
-    from lifecycle.corpus_view import is_built
+    rows = [_row(name, domain) for name, domain in _domains()]
+    if as_json:
+        print(json.dumps(rows, indent=2, ensure_ascii=False))  # noqa: T201
+    else:
+        _print_list(rows)
+
+
+def _domains() -> list[tuple[str, DomainParams]]:
+    return list(load_params(load_settings().project / PARAMS_FILE).items())
+
+
+def _row(name: str, domain: DomainParams) -> dict[str, Any]:
+    """A corpus as a program reads it; `problem` says what keeps it from being looked at."""
+    from lifecycle.corpus_view import is_built, view_corpus
     from lifecycle.workspace import open_workspace
 
-    settings = load_settings()
+    workspace = open_workspace(name, load_settings())
+    row: dict[str, Any] = {
+        "corpus": name,
+        "sources": [source.kind for source in domain.sources],
+        "built": is_built(workspace),
+        "problem": "",
+    }
+    if not row["built"]:
+        return row
+    try:
+        view = view_corpus(workspace)
+        return {
+            **row,
+            "utterances": len(view.utterances),
+            "seconds": round(sum(one.duration for one in view.utterances), 3),
+            "speakers": len({one.speaker for one in view.utterances}),
+            "quarantined": view.quarantined,
+            "quarantined_share": view.quarantined_share,
+            "version": str(view.versions[0]["md5"]) if view.versions else "",
+        }
+    except VoiceForgeError as error:  # checked out in another version, damaged: one of many
+        return {**row, "problem": str(error)}
+
+
+def _print_list(rows: Sequence[Mapping[str, Any]]) -> None:
+    from lifecycle.corpus_page import length
+
     table = Table(box=box.SIMPLE_HEAD)
     for column in ("corpus", "sources", "utterances", "audio", "speakers", "quarantine"):
         table.add_column(column, justify="left" if column in ("corpus", "sources") else "right")
     table.add_column("newest version", overflow="fold")
-    for name, domain in load_params(settings.project / PARAMS_FILE).items():
-        workspace = open_workspace(name, settings)
-        kinds = ", ".join(source.kind for source in domain.sources)
-        if not is_built(workspace):
-            table.add_row(name, kinds, "", "", "", "", "not built yet")
+    for row in rows:
+        first = row["corpus"], ", ".join(row["sources"])
+        if not row["built"] or row["problem"]:
+            table.add_row(*first, "", "", "", "", row["problem"] or "not built yet")
             continue
-        try:
-            table.add_row(name, kinds, *_row(workspace))
-        except VoiceForgeError as error:  # checked out in another version, damaged: one of many
-            table.add_row(name, kinds, "", "", "", "", str(error))
+        table.add_row(
+            *first,
+            f"{row['utterances']:,}",
+            length(row["seconds"]),
+            f"{row['speakers']:,}",
+            f"{row['quarantined']:,} ({row['quarantined_share']:.1%})",
+            row["version"],
+        )
     show_table(table)
-
-
-def _row(workspace: Workspace) -> list[str]:
-    from lifecycle.corpus_page import length
-    from lifecycle.corpus_view import view_corpus
-
-    view = view_corpus(workspace)
-    return [
-        f"{len(view.utterances):,}",
-        length(sum(row.duration for row in view.utterances)),
-        f"{len({row.speaker for row in view.utterances}):,}",
-        f"{view.quarantined:,} ({view.quarantined_share:.1%})",
-        str(view.versions[0]["md5"]) if view.versions else "",
-    ]
 
 
 def show_corpus(name: str, *, as_json: bool) -> None:

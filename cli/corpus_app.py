@@ -64,11 +64,13 @@ def add(
 
 
 @corpus_app.command("list")
-def list_() -> None:
+def list_(
+    as_json: Annotated[bool, typer.Option("--json", help="The same, for programs.")] = False,
+) -> None:
     """List the corpora: how much of what, and their newest version."""
     from cli.corpus import list_corpora
 
-    list_corpora()
+    list_corpora(as_json=as_json)
 
 
 @corpus_app.command("show")
@@ -94,11 +96,12 @@ def validate(name: Name) -> None:
 def quarantine(
     name: Name,
     reason: Annotated[str | None, typer.Option(metavar="CODE", help="Only this reason.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same, for programs.")] = False,
 ) -> None:
-    """List the recordings in quarantine, one by one."""
+    """List the recordings in quarantine, one by one, with a row for each reason."""
     from cli.corpus_build import list_quarantine
 
-    list_quarantine(name, reason)
+    list_quarantine(name, reason, as_json=as_json)
 
 
 @corpus_app.command("release")
@@ -154,7 +157,7 @@ def remove(
     yes: Yes = False,
 ) -> None:
     """Remove a corpus with its domain, or one of its sources; recorded versions stay."""
-    from cli.corpus_build import remove_corpus
+    from cli.corpus_remove import remove_corpus
 
     remove_corpus(name, source, yes=yes)
 
@@ -192,11 +195,15 @@ def preview(
 def forget(
     name: Name,
     speaker: Annotated[str, typer.Option(help="The speaker's exact id, as `corpus show` has it.")],
-    why: Annotated[str, typer.Option(help="The reason, kept in the ledger.")] = "asked to be",
+    why: Annotated[
+        str | None,
+        typer.Option(help="The reason, kept in the ledger; needed unless it is a dry run."),
+    ] = None,
     by: By = None,
     dry_run: Annotated[bool, typer.Option(help="Only say what would be removed.")] = False,
+    yes: Yes = False,
 ) -> None:
     """Remove a speaker from a corpus, its old versions, its caches and its future, for good."""
     from cli.forget import forget_speaker
 
-    forget_speaker(name, speaker, why=why, by=by, dry_run=dry_run)
+    forget_speaker(name, speaker, why=why, by=by, dry_run=dry_run, yes=yes)

@@ -1,11 +1,11 @@
-"""`voiceforge corpus add|validate|quarantine|release|freeze|remove`: what changes a corpus."""
+"""`voiceforge corpus add|validate|quarantine|release|freeze`: what changes a corpus."""
 
 from __future__ import annotations
 
-import shutil
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -17,7 +17,7 @@ from rich.table import Table
 from cli.console import person, say, show_table
 from cli.progress import live_progress
 from voiceforge.errors import StageError, UsageError
-from voiceforge.settings import PARAMS_FILE, Settings, load_settings
+from voiceforge.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from lifecycle.workspace import Workspace
@@ -94,13 +94,22 @@ def validate_corpus(name: str) -> None:
         raise StageError(f"{name}: {check.sentence} {QUARANTINE_ADVICE}")
 
 
-def list_quarantine(name: str, reason: str | None) -> None:
-    """Print every recording in quarantine: id, reason, where it is and what is wrong."""
+def list_quarantine(name: str, reason: str | None, *, as_json: bool = False) -> None:
+    """Print every recording in quarantine: id, reason, where it is and what is wrong.
+
+    One with several reasons has a row for each.
+    """
+    from data.sources.base import recordings_in
+
     view = _view(_workspace(name))
     wanted = [one for one in view.rejects if reason in (None, one.reason)]
     if reason is not None and not wanted:
         known = ", ".join(sorted({one.reason for one in view.rejects})) or "nothing"
         raise UsageError(f"Nothing of {name} is in quarantine for {reason!r}; there is: {known}.")
+    if as_json:
+        # Not through rich, which would wrap long lines.
+        print(json.dumps([asdict(one) for one in wanted], indent=2, ensure_ascii=False))  # noqa: T201
+        return
     table = Table(box=box.SIMPLE_HEAD)
     for column in ("id", "reason", "where", "what is wrong"):
         table.add_column(column, overflow="fold")
@@ -108,7 +117,10 @@ def list_quarantine(name: str, reason: str | None) -> None:
         table.add_row(*map(escape, (one.id, one.reason, one.where, one.detail)))
     if wanted:
         show_table(table)
-    say(f"{len(wanted):,} recordings of {name} are in quarantine.")
+    count = recordings_in(wanted)
+    noun, verb = ("recording", "is") if count == 1 else ("recordings", "are")
+    why = f" for {reason}" if reason is not None else ""
+    say(f"{count:,} {noun} of {name} {verb} in quarantine{why}.")
 
 
 def release_utterances(
@@ -166,62 +178,6 @@ def freeze_gate(name: str, *, new_version: bool, why: str, by: str | None) -> No
     )
 
 
-def remove_corpus(name: str, source: int | None, *, yes: bool) -> None:
-    """Remove a source of a corpus, or the corpus with its domain.
-
-    Raises:
-        UsageError: no such domain or source, or nobody is there to ask.
-    """
-    from cli.sources import change_params
-    from lifecycle.workspace import domain_lock
-    from voiceforge.params.editing import without_domain, without_source
-
-    settings = load_settings()
-    workspace = _workspace(name, settings)
-    if source is not None:
-        if not 1 <= source <= len(workspace.domain.sources):
-            raise UsageError(
-                f"{name} has no source number {source}; `voiceforge corpus show {name}` counts "
-                "them."
-            )
-        if len(workspace.domain.sources) == 1:
-            raise UsageError(
-                f"{name} has only this source. `voiceforge corpus remove {name}` removes it all."
-            )
-        gone = workspace.domain.sources[source - 1]
-
-        def without(text: str) -> str:
-            if _sources(text, name)[source - 1 : source] != [gone]:
-                raise UsageError(f"The sources of {name} have changed meanwhile. Look again.")
-            return without_source(text, name, source - 1)
-
-        without((settings.project / PARAMS_FILE).read_bytes().decode())
-        _ask(f"Remove source {source} (kind {gone.kind}) of {name}?", yes)
-        change_params(settings, without)
-        say(f"Removed. `voiceforge corpus validate {name}` builds the corpus without it.")
-        return
-    without_domain((settings.project / PARAMS_FILE).read_bytes().decode(), name)
-    _ask(
-        f"Remove the domain {name} from params.yaml and data/corpora/{name}? Recorded versions, "
-        f"data/ledgers/{name}, models and certificates stay.",
-        yes,
-    )
-    with domain_lock(settings, name):
-        change_params(settings, lambda text: without_domain(text, name))
-        shutil.rmtree(workspace.corpus, ignore_errors=True)
-        workspace.corpus.with_name(f"{name}.dvc").unlink(missing_ok=True)
-    say(
-        f"Removed {name}. Should it return to params.yaml, its ledger keeps every utterance in its "
-        f"split, and `voiceforge corpus checkout {name}@HASH` brings recorded versions back."
-    )
-
-
-def _sources(text: str, name: str) -> list[Any]:
-    from voiceforge.params import parse_params
-
-    return list(parse_params(text, Path(PARAMS_FILE))[name].sources)
-
-
 def _by_reason(rejects: Sequence[Any]) -> Table:
     from data.reasons import REASONS
 
@@ -266,15 +222,3 @@ def _options(given: Sequence[str]) -> dict[str, Any]:
         except yaml.YAMLError as error:
             raise UsageError(f"--set {one!r}: the value is no YAML ({error}).") from error
     return result
-
-
-def _ask(question: str, yes: bool) -> None:
-    import sys
-
-    import typer
-
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise UsageError(f"{question} Nobody is there to answer: give --yes.")
-    typer.confirm(question, abort=True)

@@ -16,11 +16,12 @@ def preview_corpus(
 ) -> None:
     """Make the page and print its path."""
     from lifecycle.preview import make_preview
+    from lifecycle.previews import default_preview
     from lifecycle.progress import listening
     from lifecycle.workspace import open_workspace
 
     workspace = open_workspace(name)
-    folder = (out or workspace.settings.home / "previews" / name).resolve()
+    folder = (out or default_preview(workspace)).resolve()
     with live_progress() as show, listening(show):
         page = make_preview(workspace, folder, count=clips, effects=effects, seed=seed)
     say("Open the page in a browser; it needs no server.")

@@ -22,7 +22,7 @@ from data.duplicates import contradicting, copies, corrected, near_copies
 from data.expectations import Judge
 from data.precedence import Rank, unranked
 from data.releases import Release, text_sha256
-from data.sources.base import Reject
+from data.sources.base import Reject, recordings_in
 from data.splits import text_key
 from data.validation_columns import add_derived_columns, count_matches
 from data.validation_rules import Rule, copy_rules, correction_rules, row_rules, transcript_rules
@@ -175,7 +175,7 @@ def summarise(
         "seconds": round(float(accepted["duration"].sum()), 3),
         "words": int(count_matches(accepted["text"], r"\S+").sum()),
         "speakers": int(accepted["speaker"].nunique()),
-        "quarantined": len({(one.id, one.source, one.where) for one in rejects}),
+        "quarantined": recordings_in(rejects),
         "quarantine_reasons": dict(sorted(Counter(one.reason for one in rejects).items())),
         "released": len({name for name, _ in released}),
     }

@@ -86,7 +86,7 @@ class CorpusView:
     @cached_property
     def versions(self) -> Sequence[Mapping[str, Any]]:
         """Recorded by DVC, newest first: md5, files, bytes, `time`."""
-        return _recorded_versions(self.workspace)
+        return recorded_versions(self.workspace)
 
     @property
     def data_docs(self) -> Path:
@@ -117,7 +117,8 @@ def is_built(workspace: Workspace) -> bool:
     return validated and (workspace.corpus / MANIFEST).is_file()
 
 
-def _recorded_versions(workspace: Workspace) -> list[Mapping[str, Any]]:
+def recorded_versions(workspace: Workspace) -> list[Mapping[str, Any]]:
+    """What DVC recorded of a corpus, newest first, as in `CorpusView.versions`."""
     folder = workspace.store.folder(workspace.domain.name, corpus.STAGE) / "versions"
     records = sorted(
         folder.glob("*/version.json"), key=lambda path: path.stat().st_mtime, reverse=True

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING
 import filelock
 
 from lifecycle import corpus, model_version
+from lifecycle.corpus_page import corpus_page
+from lifecycle.gate import GateChange, gate_without
+from lifecycle.previews import Previews, find_previews
 from lifecycle.traces import Traces, find_traces
 from lifecycle.workspace import Workspace
 from voiceforge.errors import IntegrityError, UsageError, VoiceForgeError
@@ -34,22 +37,32 @@ class Findings:
     """Everything that holds a speaker, as it was found.
 
     Attributes:
-        rows: utterances of the corpus as it lies.
+        rows: utterances of the corpus as it lies, with those of the same audio under other names.
+        others: how many of them other speakers have.
         recordings: (id, source) of what sources hold of the speaker, refused rows included.
         files: the user's own files among them, which are not ours to delete.
         copies: copies in the cache of audio that tables hold.
-        holdings: objects in DVC's cache and remotes.
+        stores: DVC's cache and remotes that answered, by path or address.
+        holdings: objects in them.
         traces: artifacts and models.
+        previews: folders with clips to hear, to be deleted.
+        page: the folder of the corpus's page, likewise; None where there is none.
+        gate: what becomes of the gate set; None where they are not in it.
         notes: what a person should know, a sentence each.
         problems: remotes that could not be asked, a sentence each.
     """
 
     rows: tuple[Utterance, ...]
+    others: int
     recordings: tuple[tuple[str, str], ...]
     files: tuple[Path, ...]
     copies: tuple[Path, ...]
+    stores: tuple[str, ...]
     holdings: Holdings
     traces: Traces
+    previews: Previews
+    page: Path | None
+    gate: GateChange | None
     notes: tuple[str, ...]
     problems: tuple[str, ...]
 
@@ -84,16 +97,29 @@ def _find(workspace: Workspace, speaker: str) -> Findings:
     theirs = forgotten_rows(rows, forgotten)
     planned = _look_in_sources(workspace, speaker, forgotten)
     ids = {*(identity for identity, _ in planned.rows), *(row.id for row in theirs)}
-    registry = existing_registry(workspace)
+    page = corpus_page(workspace).parent
+    registry, previews = existing_registry(workspace), find_previews(workspace)
     return Findings(
         rows=tuple(theirs),
+        others=sum(row.speaker != speaker and row.audio_sha256 in sounds for row in theirs),
         recordings=tuple(planned.rows),
         files=tuple(sorted(planned.files)),
         copies=tuple(sorted(planned.copies)),
+        stores=tuple(store.name for store in stores),
         holdings=holdings,
         traces=find_traces(workspace, registry, speaker, forgotten, ids, holdings.versions),
-        notes=tuple(planned.notes),
+        previews=previews,
+        page=page if page.is_dir() else None,
+        gate=gate_without(workspace, speaker, forgotten),
+        notes=(*planned.notes, *map(_unreachable, previews.unreachable)),
         problems=tuple(problems),
+    )
+
+
+def _unreachable(preview: Path) -> str:
+    return (
+        f"{preview} held a preview with clips of the corpus and cannot be reached now. Run the "
+        "same command again when its disk is there."
     )
 
 

@@ -25,6 +25,7 @@ from lifecycle.findings import (
     look,
     open_stores_of,
 )
+from lifecycle.previews import delete_previews
 from lifecycle.traces import Traces, keep_sides, redact
 from lifecycle.workspace import Workspace, domain_lock
 from voiceforge.errors import IntegrityError, StorageError, UsageError
@@ -89,12 +90,14 @@ def forget(
             with the store).
 
     Raises:
-        UsageError: nobody of that id was ever there; similar ids are named.
+        UsageError: nobody of that id was ever there; similar ids are named. No person or reason.
         StageError: a run of the domain is going on.
         StorageError: the disk is full or read-only.
     """
     from data.forgotten import add_findings, bury, finish, read_forgotten
 
+    if not by.strip() or not why.strip():
+        raise UsageError("A speaker is forgotten by somebody and for a reason: give both.")
     settings, name, log = workspace.settings, workspace.domain.name, _Log()
     ledgers = settings.ledgers / name
     with domain_lock(settings, name):
@@ -230,9 +233,11 @@ def _remove_artifacts(
     root = workspace.store.root / workspace.domain.name
     unfinished = sorted(root.glob("*/.work-*"))
     # Pages with clips to hear, and with names.
-    shown = [workspace.settings.home / "previews" / workspace.domain.name]
-    shown.append(corpus_page(workspace).parent)
-    for path in [*(root / name for name in traces.remove), *unfinished, *shown]:
+    previews, problems = delete_previews(workspace)
+    log.done += [f"deleted the preview {path}" for path in previews]
+    log.problems += problems
+    page = corpus_page(workspace).parent
+    for path in [*(root / name for name in traces.remove), *unfinished, page]:
         if path.is_dir():
             log.done.append(f"deleted {path}")
             _delete(path)

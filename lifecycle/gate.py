@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lifecycle import splits
@@ -12,6 +13,7 @@ from lifecycle.workspace import Workspace, domain_lock
 from voiceforge.errors import StageError, UsageError
 
 if TYPE_CHECKING:
+    from data.forgotten import Forgotten
     from data.gate import Gate
 
 
@@ -66,6 +68,41 @@ def freeze(workspace: Workspace, *, by: str, reason: str, new_version: bool = Fa
         )
         write_gate(workspace.ledgers, gate)
     return gate
+
+
+@dataclass(frozen=True, slots=True)
+class GateChange:
+    """What dropping a speaker does to a gate set.
+
+    Attributes:
+        version: the number of the version that would be frozen.
+        before, after: recordings in the newest version and in that one; where `after` is 0 none can
+            be frozen.
+    """
+
+    version: int
+    before: int
+    after: int
+
+
+def gate_without(workspace: Workspace, speaker: str, forgotten: Forgotten) -> GateChange | None:
+    """What `drop_from_gate` would do, None where the newest version does not hold the speaker.
+
+    Args:
+        forgotten: with the speaker, so that their audio is known under any name.
+    """
+    from data.ledger import speaker_id
+
+    gates, who = read_gates(workspace), speaker_id(speaker)
+    if not gates:
+        return None
+    newest = gates[-1]
+    after = sum(
+        member.speaker != who and not forgotten.holds_audio(member.audio_sha256)
+        for member in newest.members
+    )
+    before = len(newest.members)
+    return GateChange(newest.version + 1, before, after) if after < before else None
 
 
 def drop_from_gate(

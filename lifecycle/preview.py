@@ -15,13 +15,11 @@ from data.utterance import Utterance
 from lifecycle import splits
 from lifecycle.exhibits import CHAIN, Exhibit, describe, exhibits
 from lifecycle.plots import write_spectrograms
+from lifecycle.previews import IGNORE, PAGE, RECORD, remember_preview
 from lifecycle.workspace import Workspace
 from training.clips import choose_clips
 from voiceforge.errors import UsageError
 from voiceforge.files import new_folder, write_json, write_text
-
-PAGE = "index.html"
-_RECORD = "preview.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,8 @@ def make_preview(
 
     Args:
         workspace: of the domain whose corpus is shown.
-        out: the folder; an earlier preview in it is replaced.
+        out: the folder; an earlier preview in it is replaced. It is remembered, so that a
+            forgotten speaker leaves it (`lifecycle.previews`).
         count: clips to show.
         effects: names of `lifecycle.exhibits`; all by default.
         seed: of the choice of clips and of what happens to them; the training's by default.
@@ -77,7 +76,9 @@ def make_preview(
         return read_flac(workspace.corpus / rows[clip].audio)
 
     results: dict[str, list[Shown]] = {}
+    remember_preview(workspace, out)
     with new_folder(out) as folder:
+        write_text(folder / IGNORE, "*\n")  # no voice gets into git by accident
         for place, clip in enumerate(chosen):
             (folder / str(place)).mkdir()
             write_flac(folder / f"{place}/original.flac", read(clip))
@@ -91,7 +92,7 @@ def make_preview(
         clips = [rows[clip] for clip in chosen]
         title = f"{workspace.domain.name}: augmentation"
         write_text(folder / PAGE, _page(title, kind, len(rows), seed, clips, shown, results))
-        write_json(folder / _RECORD, _record(seed, clips, results))
+        write_json(folder / RECORD, _record(workspace.domain.name, seed, clips, results))
     return out / PAGE
 
 
@@ -125,7 +126,7 @@ def _clips(workspace: Workspace) -> tuple[list[Utterance], str]:
 
 def _refuse_foreign(out: Path) -> None:
     """A preview replaces its folder whole, so it must be a preview's, empty, or not there yet."""
-    if out.is_dir() and any(out.iterdir()) and not (out / _RECORD).is_file():
+    if out.is_dir() and any(out.iterdir()) and not (out / RECORD).is_file():
         raise UsageError(
             f"{out} holds other files, and a preview replaces its folder. Name a new or an empty "
             "folder with --out."
@@ -176,9 +177,10 @@ def _page(
 
 
 def _record(
-    seed: int, clips: Sequence[Utterance], results: dict[str, list[Shown]]
+    domain: str, seed: int, clips: Sequence[Utterance], results: dict[str, list[Shown]]
 ) -> dict[str, Any]:
     return {
+        "domain": domain,
         "seed": seed,
         "clips": [row.id for row in clips],
         "effects": {name: [asdict(one) for one in shown] for name, shown in results.items()},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -82,6 +82,11 @@ class Reject:
     where: str
     reason: str
     detail: str
+
+
+def recordings_in(rejects: Iterable[Reject]) -> int:
+    """How many recordings rows of quarantine tell of; one with several reasons has several rows."""
+    return len({(one.id, one.source, one.where) for one in rejects})
 
 
 @dataclass(frozen=True, slots=True)

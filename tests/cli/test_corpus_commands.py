@@ -10,7 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 import yaml
 
 NAME = "voices-en"
@@ -117,6 +119,10 @@ def test_a_corpus_from_its_source_to_its_end(place: Any, voices: Path, project: 
     assert "Added:     none" in ended.out
 
     ended = place("corpus", "list")
+    listed = {row["corpus"]: row for row in json.loads(place("corpus", "list", "--json").out)}
+    assert listed[NAME]["utterances"] == grown["utterances"]
+    assert listed[NAME]["version"] == grown["versions"][0]["md5"]
+    assert not listed["telephony-it"]["built"] and "utterances" not in listed["telephony-it"]
     row = next(line for line in ended.out.splitlines() if NAME in line)
     assert "common-voice" in row and f"{grown['utterances']}" in row
     assert "not built yet" in ended.out
@@ -130,10 +136,13 @@ def test_a_corpus_from_its_source_to_its_end(place: Any, voices: Path, project: 
     shutil.move(place.path / "data/corpora" / NAME, place.path / "aside")
     assert place("corpus", "list").out.count("not built yet") == 3
     shutil.move(place.path / "aside", place.path / "data/corpora" / NAME)
-    assert place("corpus", "remove", NAME).code == 2
+    ended = place("corpus", "remove", NAME)
+    assert ended.code == 2
+    assert "What stays: recorded versions and data/ledgers/voices-en." in ended.paragraph()
     assert (place.path / "data/corpora" / NAME).is_dir()
     ended = place("corpus", "remove", NAME, "--yes")
     assert ended.code == 0, ended.err
+    assert "its ledger keeps" in ended.err and "brings recorded versions back" in ended.err
     assert (place.path / "params.yaml").read_text().rstrip() == before.rstrip()
     assert not (place.path / "data/corpora" / NAME).exists()
     assert (place.path / "data/ledgers" / NAME / "splits.csv").is_file()
@@ -146,6 +155,58 @@ def test_adding_again_after_something_went_wrong_adds_nothing(place: Any, voices
     assert ended.code == 0, ended.err
     assert "There is already this source of kind common-voice in voices-en" in ended.err
     assert (place.path / "params.yaml").read_text() == before
+
+
+def test_removing_what_was_never_built_promises_nothing(place: Any, voices: Path) -> None:
+    before = (place.path / "params.yaml").read_text()
+    assert add(place, voices, "--no-build").code == 0
+    ended = place("corpus", "remove", NAME)
+    assert ended.code == 2
+    assert ended.paragraph() == (
+        "Error: Remove the domain voices-en from params.yaml? "
+        "Nobody is there to answer: give --yes."
+    )
+    ended = place("corpus", "remove", NAME, "--yes")
+    assert (ended.code, ended.err) == (0, "Removed voices-en.\n")
+    assert (place.path / "params.yaml").read_text().rstrip() == before.rstrip()
+
+
+def test_quarantine_counts_a_recording_with_two_reasons_once(place: Any) -> None:
+    folder = place.path / "recordings"
+    folder.mkdir()
+    noise = np.random.default_rng(5).normal(0, 0.1, 32_000)
+    soundfile.write(folder / "good.wav", noise, 16_000)
+    soundfile.write(folder / "bad.wav", np.clip(noise * 100, -1, 1), 16_000)
+    (folder / "table.csv").write_text(
+        "audio,text,speaker\ngood.wav,how do you do,a\nbad.wav,how [noise] are you,b\n"
+    )
+    params = yaml.safe_load((place.path / "params.yaml").read_text())
+    source = {"kind": "folder", "path": "recordings", "table": "table.csv", "language": "en"}
+    params["domains"]["calls"] = {
+        "language": "en", "base_model": "whisper-tiny.en", "sources": [source],
+        "validation": {"agreement": {"enabled": False}},
+    }  # fmt: skip
+    (place.path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    place("corpus", "validate", "calls")
+    ended = place("corpus", "quarantine", "calls", "--json")
+    assert ended.code == 0, ended.err
+    rows = json.loads(ended.out)
+    assert {"bracketed-text", "clipped"} <= {row["reason"] for row in rows}
+    recordings = {row["id"] for row in rows}
+    assert len(rows) > len(recordings)
+    ended = place("corpus", "quarantine", "calls")
+    noun = "recording of calls is" if len(recordings) == 1 else "recordings of calls are"
+    assert f"{len(recordings)} {noun} in quarantine.\n" in ended.err
+    assert rows[0]["id"] in ended.out
+    ended = place("corpus", "quarantine", "calls", "--reason", "clipped", "--json")
+    assert json.loads(ended.out) == [row for row in rows if row["reason"] == "clipped"]
+    listed = {row["corpus"]: row for row in json.loads(place("corpus", "list", "--json").out)}
+    assert listed["calls"]["quarantined"] == len(recordings)
+    assert listed["calls"]["utterances"] == 2 - len(recordings)
+    assert listed["telephony-en"] == {
+        "corpus": "telephony-en", "sources": listed["telephony-en"]["sources"],
+        "built": False, "problem": "",
+    }  # fmt: skip
 
 
 def test_two_who_add_at_once_both_have_added(place: Any, voices: Path) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
+import io
 import json
+import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import soundfile
+import typer
 
 from cli.corpus import checkout
 from cli.forget import forget_speaker
@@ -38,6 +42,8 @@ from lifecycle.corpus import corpus_version, make_corpus
 from lifecycle.findings import look
 from lifecycle.forget import STEPS, Forgetting, forget
 from lifecycle.marks import TESTED_TAG, TRAINED_TAG, certificate_marks
+from lifecycle.preview import make_preview
+from lifecycle.previews import default_preview
 from lifecycle.traces import Traces
 from lifecycle.workspace import Workspace, open_workspace
 from serving.engines.contracts import EngineDescription
@@ -45,7 +51,7 @@ from serving.engines.description import write_description
 from serving.registry import CHAMPION, Registry, RunRecord
 from tests.s3 import S3
 from voiceforge.errors import StorageError, UsageError
-from voiceforge.files import sha256_folder, write_json, write_text
+from voiceforge.files import read_json, sha256_folder, write_json, write_text
 from voiceforge.settings import Settings, load_settings
 
 DOMAIN = "calls"
@@ -564,6 +570,69 @@ def test_what_the_base_model_heard_and_releases_go_too(calls: Calls) -> None:
     assert not preview.exists()
 
 
+def test_previews_that_were_written_anywhere_go(calls: Calls, tmp_path: Path) -> None:
+    """Babble mixes any voice into any clip, so that every preview goes, and whole."""
+
+    def preview(out: Path, workspace: Workspace) -> Path:
+        return make_preview(workspace, out, count=1, effects=["a-law"]).parent
+
+    inside = preview(calls.settings.project / "heard", calls.workspace)
+    usual = preview(default_preview(calls.workspace), calls.workspace)
+    outside = preview(tmp_path / "outside", calls.workspace)
+    gone = preview(tmp_path / "disk" / "preview", calls.workspace)
+    (outside / "0" / "mine.txt").write_text("years of work")
+    (tmp_path / ".tmp-outside-0a1b2c3d" / "0").mkdir(parents=True)  # left by a kill
+    params = calls.settings.project / "params.yaml"
+    twin = params.read_text().split("domains:\n")[1].replace(f"{DOMAIN}:", "twin:")
+    params.write_text(params.read_text() + twin)
+    shutil.copytree(calls.workspace.corpus, calls.settings.corpora / "twin")
+    taken = preview(tmp_path / "taken", calls.workspace)
+    preview(taken, open_workspace("twin", calls.settings))  # over that of the first
+    listed = read_json(calls.home / "previews" / f"{DOMAIN}.json")
+    assert "heard" in listed and str(outside) in listed
+    (tmp_path / "disk").rename(tmp_path / "unplugged")
+
+    found = look(calls.workspace, ID).previews
+    assert found.there == tuple(sorted((inside, usual, outside)))
+    assert found.unreachable == (gone,)
+    done = calls.forget()
+
+    assert not inside.exists() and not usual.exists() and taken.is_dir()
+    left = [path for path in outside.rglob("*") if path.is_file()]
+    assert left == [outside / "0" / "mine.txt"]
+    assert not list(tmp_path.glob(".tmp-outside-*"))
+    assert sum("deleted the preview" in line for line in done.done) == 3
+    assert any(str(gone) in line for line in done.kept)
+    # Plugged in again, it goes, too.
+    (tmp_path / "unplugged").rename(tmp_path / "disk")
+    calls.forget()
+    assert not gone.exists() and read_json(calls.home / "previews" / f"{DOMAIN}.json") == []
+
+
+def test_a_preview_that_cannot_be_deleted_is_said_and_goes_later(
+    calls: Calls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "stuck"
+    make_preview(calls.workspace, out, count=1, effects=["a-law"])
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path.is_relative_to(out):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        unlink(path, missing_ok)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        (problem,) = calls.forget().problems
+    assert f"The preview {out} could not be deleted" in problem
+    stone = read_forgotten(calls.ledgers).tombstone(ID)
+    assert stone and not stone.finished_at
+    assert {row.speaker for row in rows_of(calls)} == set(IDS) - {ID}
+    assert calls.forget().problems == () and not out.exists()
+    stone = read_forgotten(calls.ledgers).tombstone(ID)
+    assert stone and stone.finished_at
+
+
 def test_the_command_prints_and_a_dry_run_changes_nothing(
     calls: Calls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -571,14 +640,96 @@ def test_the_command_prints_and_a_dry_run_changes_nothing(
     monkeypatch.setenv("VOICEFORGE_PROJECT", str(calls.settings.project))
     monkeypatch.setenv("COLUMNS", "200")
     before = sha256_folder(calls.settings.project / "data")
-    forget_speaker(DOMAIN, ID, why="asked", by=None, dry_run=True)
+    forget_speaker(DOMAIN, ID, why=None, by=None, dry_run=True)
     said = capsys.readouterr().out
     assert "Found 2 utterances" in said and "Nothing was changed." in said
     assert f"{version} " in said and "adapter" in said and "0.wav" in said
     assert sha256_folder(calls.settings.project / "data") == before
-    forget_speaker(DOMAIN, ID, why="asked", by=None, dry_run=False)
+    forget_speaker(DOMAIN, ID, why="asked", by=None, dry_run=False, yes=True)
     said = capsys.readouterr().out
     assert "removed 2 utterances" in said and "cannot be restored" in said and "4.wav" in said
+
+
+def test_nothing_is_forgotten_without_a_yes_and_a_reason(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    def ask(why: str | None, *, dry_run: bool = False) -> None:
+        forget_speaker(DOMAIN, ID, why=why, by="tests", dry_run=dry_run)
+
+    monkeypatch.setenv("VOICEFORGE_PROJECT", str(calls.settings.project))
+    before = sha256_folder(calls.settings.project / "data")
+    for why in (None, "", "  "):
+        with pytest.raises(UsageError, match="Say why"):
+            ask(why)
+    with pytest.raises(UsageError, match="Say why"):
+        ask(" ", dry_run=True)
+    with pytest.raises(UsageError, match="by somebody and for a reason"):
+        forget(calls.workspace, ID, by="tests", why=" ")
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    with pytest.raises(UsageError, match=r"cannot be undone.*Nobody is there to answer.*--yes"):
+        ask("asked")
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    with pytest.raises(typer.Abort):
+        ask("asked")
+    assert "Found 2 utterances" in capsys.readouterr().out
+    assert sha256_folder(calls.settings.project / "data") == before
+    monkeypatch.setattr("sys.stdin", Terminal("y\n"))
+    ask("asked")
+    assert {row.speaker for row in rows_of(calls)} == set(IDS) - {ID}
+
+
+def test_a_dry_run_lists_gate_set_versions_pages_and_twins(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Cleo's second recording is Anna Berg's first, byte by byte."""
+    old = calls.build()
+    shutil.copyfile(calls.recordings / "0.wav", calls.recordings / "6.wav")
+    new = calls.build()
+    rows = [row for row in rows_of(calls) if row.speaker in (ID, "recordings:Bo")]
+    frozen = {"name": DOMAIN, "same": text_key, "previous": None, "reason": "first",
+              "frozen_at": "2026-01-05T03:00:00+00:00", "frozen_by": "tests"}  # fmt: skip
+    gate = new_gate([replace(row, split="test") for row in rows], **frozen)
+    write_gate(calls.ledgers, gate)
+    write_text(calls.home / "pages" / f"corpus-{DOMAIN}" / "index.html", "a page")
+    preview = make_preview(
+        calls.workspace, calls.settings.project / "heard", count=1, effects=["a-law"]
+    ).parent
+    monkeypatch.setenv("VOICEFORGE_PROJECT", str(calls.settings.project))
+
+    def planned() -> str:
+        forget_speaker(DOMAIN, ID, why=None, by=None, dry_run=True)
+        return capsys.readouterr().out
+
+    said = planned()
+    assert "Found 3 utterances" in said
+    assert "of which 1 of other speakers with the same audio" in said
+    assert f"gate-2, with 2 recordings instead of {len(rows)}." in said
+    versions = said.split("Versions that would be deleted")[1]
+    assert str(calls.settings.project / ".dvc" / "cache") in versions
+    assert f"{DOMAIN}@{old}" in versions and f"{DOMAIN}@{new}" in versions
+    pages = said.split("Previews and pages that would be deleted:")[1].split("Versions")[0]
+    assert {line.strip() for line in pages.split("\n") if line.strip()} == {
+        str(preview), str(calls.home / "pages" / f"corpus-{DOMAIN}")
+    }  # fmt: skip
+    alone = new_gate([replace(row, split="test") for row in rows if row.speaker == ID], **frozen)
+    shutil.rmtree(calls.ledgers / "gates")
+    write_gate(calls.ledgers, alone)
+    assert "Nobody else is in the frozen gate set (gate-1)" in planned()
+    assert preview.is_dir() and len(read_gates(calls.ledgers)) == 1
+
+    # What was planned is what is done.
+    shutil.rmtree(calls.ledgers / "gates")
+    write_gate(calls.ledgers, gate)
+    done = calls.forget()
+    assert "froze gate-2 without them: 2 recordings" in " ".join(done.done)
+    assert not preview.exists() and len(rows_of(calls)) == 5
+    capsys.readouterr()
+    said = planned()
+    assert not any(word in said for word in ("gate set", "Versions", "Previews"))
 
 
 @pytest.mark.parametrize(
@@ -641,7 +792,7 @@ def test_a_remote_on_s3_is_cleaned_and_a_dead_one_is_cleaned_later(
     with pytest.raises(StorageError, match="not forgotten everywhere yet"):
         monkeypatch.setenv("VOICEFORGE_PROJECT", str(calls.settings.project))
         monkeypatch.setenv("VOICEFORGE_REMOTE", s3.url)
-        forget_speaker(DOMAIN, ID, why="asked", by=None, dry_run=False)
+        forget_speaker(DOMAIN, ID, why="asked", by=None, dry_run=False, yes=True)
 
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3.endpoint)
     done = calls.forget()

@@ -72,7 +72,8 @@ def test_every_effect_has_players_plots_and_a_page_that_needs_no_server(
     linked = re.findall(r'src="([^"]+)"', html)
     assert "http" not in html.replace("http://www.w3.org", "")
     files = {path.relative_to(page.parent).as_posix() for path in page.parent.rglob("*.*")}
-    assert files == {*linked, "index.html", "preview.json"}
+    assert files == {*linked, "index.html", "preview.json", ".gitignore"}
+    assert (page.parent / ".gitignore").read_text() == "*\n"
     assert {f"0/{name}.png" for name in EXHIBITS} <= files
 
     record = read_json(page.parent / "preview.json")
