@@ -55,10 +55,11 @@ def validate_corpus(name: str) -> None:
     """Build, validate and split a corpus, and print its quarantine by reason.
 
     Raises:
-        StageError: more than `quarantine_limit` of the recordings are in quarantine.
+        StageError: more than `quarantine_limit` of the recordings are in quarantine, or the test
+            split is not the frozen gate set.
     """
     from lifecycle.base_engine import make_base_engine
-    from lifecycle.checks import few_quarantined
+    from lifecycle.checks import GATE_ADVICE, few_quarantined, gate_is_sealed, required
     from lifecycle.corpus import corpus_version, make_corpus
     from lifecycle.corpus_page import length
     from lifecycle.progress import listening
@@ -92,6 +93,7 @@ def validate_corpus(name: str) -> None:
     )
     if not check.passed:
         raise StageError(f"{name}: {check.sentence} {QUARANTINE_ADVICE}")
+    required(gate_is_sealed, GATE_ADVICE)(workspace)
 
 
 def list_quarantine(name: str, reason: str | None) -> None:
