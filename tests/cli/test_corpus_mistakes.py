@@ -15,7 +15,7 @@ from data.fetch import fetch
 from data.gate_files import read_gates
 from data.sources.base import FileAudio, Reach
 from data.sources.prompts import Prompts
-from voiceforge.errors import StageError, VoiceForgeError
+from voiceforge.errors import StageError, UsageError
 
 NAME = "calls"
 CLIPS = 24
@@ -59,10 +59,10 @@ class Calls:
         fields = {key: value for key, value in fields.items() if value is not None}
         add_to_corpus(NAME, kind, fields, options, build=build, **more)
 
-    def refused(self, error: type[VoiceForgeError], *args: Any, **more: Any) -> str:
+    def refused(self, *args: Any, **more: Any) -> str:
         """What adding says where it must not, and params.yaml stays as it is."""
         before = self.params.read_bytes()
-        with pytest.raises(error) as raised:
+        with pytest.raises(UsageError) as raised:
             self.add(*args, **more)
         assert self.params.read_bytes() == before
         return str(raised.value)
@@ -94,3 +94,44 @@ def test_a_gate_sets_member_that_left_its_table_stops_validation(calls: Calls) -
         validate_corpus(NAME)
     calls.write(calls.rows)
     validate_corpus(NAME)
+
+
+def test_a_folder_is_not_read_twice(calls: Calls) -> None:
+    calls.add(fields={"consent": "granted"})
+    said = calls.refused()
+    assert f"Source 1 of {NAME} (kind folder) reads {calls.recordings} already" in said
+    assert f"`voiceforge corpus remove {NAME}`, as it is the only one" in said
+    (calls.folder / "link").symlink_to(calls.recordings)
+    assert "Source 1" in calls.refused(path=calls.folder / "link")
+    assert "Source 1" in calls.refused("folder", "table=table.csv")
+
+
+def test_two_tables_of_a_folder_are_two_sources_unless_they_share_ids(calls: Calls) -> None:
+    calls.write(calls.rows[:10], "one.csv")
+    calls.write(calls.rows[10:], "two.csv")
+    calls.write(calls.rows[9:12], "both.csv")
+    (calls.recordings / "table.csv").unlink()
+    calls.add("folder", "table=one.csv")
+    calls.add("folder", "table=two.csv")
+    said = calls.refused("folder", "table=both.csv")
+    assert f"`voiceforge corpus remove {NAME} --source 1`" in said
+    assert "Source 1" in said and "1 ids would be there twice, such as mine-9." in said
+
+
+def test_a_namesake_is_refused_before_params_are_written(calls: Calls) -> None:
+    calls.add()
+    other = calls.folder / "other" / "mine"
+    shutil.copytree(calls.recordings, other)
+    assert "have the same name" in calls.refused(path=other)
+
+
+def test_speech_that_the_base_model_does_not_know_is_refused(calls: Calls) -> None:
+    calls.add(base_model="whisper-tiny.en")
+    german = calls.folder / "german"
+    shutil.copytree(calls.recordings, german)
+    said = calls.refused(path=german, language="de")
+    assert f"whisper-tiny.en, the base model of {NAME}, knows English only" in said
+    assert "--language de" in said
+    said = calls.refused("folder", "language=de", path=german, language=None)
+    assert "knows English only" in said
+    calls.add(path=german)
