@@ -10,7 +10,13 @@ from typing import Any
 import pytest
 import yaml
 
-from cli.corpus_build import add_to_corpus, freeze_gate, validate_corpus
+from cli.corpus_build import (
+    add_to_corpus,
+    freeze_gate,
+    release_utterances,
+    validate_corpus,
+    withdraw_releases,
+)
 from data.fetch import fetch
 from data.gate_files import read_gates
 from data.sources.base import FileAudio, Reach
@@ -135,3 +141,34 @@ def test_speech_that_the_base_model_does_not_know_is_refused(calls: Calls) -> No
     said = calls.refused("folder", "language=de", path=german, language=None)
     assert "knows English only" in said
     calls.add(path=german)
+
+
+def test_of_two_texts_of_a_recording_one_is_released_and_can_be_withdrawn(
+    calls: Calls, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(calls.recordings / calls.rows[0][0], calls.recordings / "again.g722")
+    calls.write([*calls.rows, ("again.g722", "Quite other words than those.", "p0")])
+    calls.add(build=True)
+    file = calls.ledgers / "releases.jsonl"
+
+    def release(*ids: str) -> None:
+        release_utterances(NAME, ids, None, "heard it", "Eva")
+
+    with pytest.raises(UsageError, match="mine-0 and mine-again cannot both be released"):
+        release("mine-0", "mine-again")
+    assert not file.exists()
+    release("mine-0")
+    before = file.read_bytes()
+    with pytest.raises(UsageError, match="mine-0 is released from contradicting-texts already"):
+        release("mine-0")
+    with pytest.raises(UsageError, match=r"mine-0 is the same recording .* is released already"):
+        release("mine-again")
+    with pytest.raises(UsageError, match="mine-again is not released"):
+        withdraw_releases(NAME, ["mine-0", "mine-again"], None, "wrong", "Eva")
+    assert file.read_bytes() == before
+    withdraw_releases(NAME, ["mine-0"], None, "the other is right", "Eva")
+    capsys.readouterr()
+    release("mine-again")
+    said = capsys.readouterr()
+    assert "Released mine-again from contradicting-texts." in said.err
+    assert f"{CLIPS} utterances" in said.out and "1 of them released" in said.out
