@@ -151,11 +151,13 @@ class CommonVoice:
         locale = cells.get("locale", "") or self.params.language
         said = cells.get("accents", "") or cells.get("accent", "") or cells.get("variant", "")
         clip = cells["path"]
+        absolute = clip[:1] in ("/", "\\")
         return Row(
             place=line.place,
-            root=root,
+            # The table's paths start at the clips, and so does what is advised instead.
+            root=root / "clips" if absolute else root,
             # An absolute path stays one, and an empty one empty: both are refused.
-            audio=clip if not clip or clip[0] in "/\\" else f"clips/{clip}",
+            audio=clip if not clip or absolute else f"clips/{clip}",
             text=cells["sentence"],
             speaker=cells["client_id"],
             accent=accent_tag(said, locale),

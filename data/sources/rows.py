@@ -335,7 +335,7 @@ def _milliseconds(seconds: float) -> str:
 
 
 def _recording(origin: Origin, row: Row, name: str, folders: dict[Path, str]) -> Recording:
-    where = inside(row.audio)
+    where = inside(row.audio, row.root)
     _check_part(row)
     text = _text(row.text)
     language, accent = _language(origin, row)
