@@ -173,6 +173,9 @@ def _source_fields(
     """The keys of a source as params.yaml holds them: paths resolved, its language named."""
     model = KINDS[kind]
     result = dict(fields)
+    needed = "path" in model.model_fields and model.model_fields["path"].is_required()
+    if needed and "path" not in result:
+        raise UsageError(f"A source of kind {kind} needs --path: where its recordings lie.")
     if "path" in result:
         if "path" not in model.model_fields:
             raise UsageError(f"A source of kind {kind} has no path. Leave --path out.")
@@ -215,6 +218,13 @@ def _look(settings: Settings, domain: DomainParams, *, was_there: bool) -> tuple
                     f"change its keys, edit source {number} in {settings.project / PARAMS_FILE}, "
                     f"or take it out and add it anew: {remove}."
                 )
+    if not plan.recordings and not plan.rejects:
+        place = _place(settings, domain.sources[-1])
+        where = f" in {place[1]}" if place else ""
+        raise UsageError(
+            f"The source of kind {domain.sources[-1].kind} has no rows: nothing{where} names a "
+            "recording with its text."
+        )
     if not plan.recordings:
         first = (
             f" The first: {plan.rejects[0].where}: {plan.rejects[0].detail}" if plan.rejects else ""

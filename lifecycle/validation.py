@@ -88,6 +88,12 @@ def current_validation(workspace: Workspace) -> Artifact:
     Raises:
         StageError: there is none, or it is of another version of the corpus, as after a checkout.
     """
+    name = workspace.domain.name
+    if not all(workspace.store.has_current(name, stage) for stage in (corpus.STAGE, STAGE)):
+        raise StageError(
+            f"The corpus {name} has not been built and validated yet. `voiceforge corpus validate "
+            f"{name}` does both."
+        )
     made = workspace.current(STAGE)
     if made.inputs.get(corpus.STAGE) != workspace.current(corpus.STAGE).sha256:
         raise StageError(

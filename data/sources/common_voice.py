@@ -113,7 +113,13 @@ class CommonVoice:
     def _tables(self) -> list[Path]:
         require_folder(self.path, "the folder of one language, which holds `clips`")
         tables = [self.path / f"{name}.tsv" for name in self.params.tables]
-        there = ", ".join(sorted(path.stem for path in self.path.glob("*.tsv"))) or "none"
+        there = ", ".join(sorted(path.stem for path in self.path.glob("*.tsv")))
+        if not there:
+            raise UsageError(
+                f"{self.path} holds no table of Common Voice, such as validated.tsv. Give the "
+                "folder of one language as the `path` of the source; recordings of your own, in a "
+                "folder with a CSV or TSV, are read with `--source folder`."
+            )
         for table in tables:
             if not table.is_file():
                 raise UsageError(

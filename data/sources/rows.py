@@ -110,6 +110,10 @@ def require_folder(path: Path, layout: str) -> None:
     Raises:
         UsageError: it is missing, no folder, or may not be read.
     """
+    if path.is_file():
+        raise UsageError(
+            f"{path} is a file; give its folder as the `path` of the source: {layout}."
+        )
     if not path.is_dir():
         raise UsageError(
             f"The folder of recordings {path} does not exist. Give `path` of the source in "

@@ -13,15 +13,18 @@ import yaml
 from cli.corpus_build import (
     add_to_corpus,
     freeze_gate,
+    list_quarantine,
     release_utterances,
     validate_corpus,
     withdraw_releases,
 )
+from cli.corpus_diff import show_diff
+from cli.preview import preview_corpus
 from data.fetch import fetch
 from data.gate_files import read_gates
 from data.sources.base import FileAudio, Reach
 from data.sources.prompts import Prompts
-from voiceforge.errors import StageError, UsageError
+from voiceforge.errors import StageError, UsageError, VoiceForgeError
 
 NAME = "calls"
 CLIPS = 24
@@ -172,3 +175,52 @@ def test_of_two_texts_of_a_recording_one_is_released_and_can_be_withdrawn(
     said = capsys.readouterr()
     assert "Released mine-again from contradicting-texts." in said.err
     assert f"{CLIPS} utterances" in said.out and "1 of them released" in said.out
+
+
+def test_a_path_of_the_wrong_kind_is_told_what_to_give(calls: Calls) -> None:
+    table = calls.recordings / "table.csv"
+    assert calls.refused(path=None) == (
+        "A source of kind folder needs --path: where its recordings lie."
+    )
+    for kind in ("folder", "common-voice", "librispeech", "huggingface", "corrections"):
+        assert f"{table} is a file; give its folder" in calls.refused(kind, path=table)
+    said = calls.refused("nemo-manifest")
+    assert f"{calls.recordings} is a folder; give the manifest itself" in said
+    assert "are read with `--source folder`" in calls.refused("common-voice")
+    calls.write(calls.rows, "more.csv")
+    assert "`--set table=more.csv`" in calls.refused()
+    calls.write([], "empty.csv")
+    assert "kind folder has no rows" in calls.refused("folder", "table=empty.csv")
+
+
+def test_an_error_of_a_source_is_the_only_one_that_is_named(calls: Calls) -> None:
+    said = calls.refused("folder", "colour=red")
+    assert "unknown key calls.sources.0.colour" in said
+    assert "at least 1 item" not in said
+
+
+def test_a_corpus_that_was_not_built_says_how_to_build_it(calls: Calls) -> None:
+    calls.add()
+    advice = f"`voiceforge corpus validate {NAME}`"
+    with pytest.raises(VoiceForgeError, match=advice):
+        freeze_gate(NAME, new_version=False, why="first", by="Eva")
+    with pytest.raises(VoiceForgeError, match=advice):
+        list_quarantine(NAME, None)
+    with pytest.raises(VoiceForgeError, match=advice):
+        preview_corpus(NAME, clips=1, out=None, effects=[], seed=None)
+    with pytest.raises(VoiceForgeError, match=advice):
+        show_diff(NAME, NAME, as_json=False)
+
+
+def test_a_difference_with_a_recorded_version_is_said_to_be_before_validation(
+    calls: Calls, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls.add(build=True)
+    version = capsys.readouterr().out.split(f"{NAME}@")[1].split()[0]
+    show_diff(f"{NAME}@{version}", NAME, as_json=False)
+    said = capsys.readouterr().out
+    assert f"{NAME} are compared as built, before validation" in said
+    assert "  split" not in said and f"{CLIPS} → {CLIPS}" in said
+    show_diff(NAME, NAME, as_json=False)
+    said = capsys.readouterr().out
+    assert "before validation" not in said and "  split" in said
