@@ -248,4 +248,4 @@ def _place(settings: Settings, source: Source) -> tuple[str, str] | None:
 
 
 def _ids(plan: Plan) -> set[str]:
-    return {one.id for one in (*plan.recordings, *plan.rejects)}
+    return {one.id for one in plan.recordings} | {one.id for one in plan.rejects}

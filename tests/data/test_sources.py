@@ -480,7 +480,7 @@ REASONS = {"bad-row", "missing", "unsafe-path", "empty-text", "damaged-text", "d
 def test_folder_asks_which_table(tmp_path: Path) -> None:
     source = _folder(tmp_path / "f", "audio,text\na.wav,x\n", "one.csv")
     (tmp_path / "f" / "two.tsv").write_text("audio\ttext\nsub/b.wav\ty\n")
-    with pytest.raises(UsageError, match=r"`table`.*one\.csv, two\.tsv"):
+    with pytest.raises(UsageError, match=r"one\.csv, two\.tsv.*`--set table=one\.csv`"):
         source.plan(REACH)
     named = Folder(source.params.model_copy(update={"table": "two.tsv"}), tmp_path)
     assert [r.text for r in named.plan(REACH).recordings] == ["y"]
