@@ -108,16 +108,22 @@ def quarantine(
 def release(
     name: Name,
     utterances: Annotated[list[str], typer.Argument(help="Ids as `corpus quarantine` lists them.")],
-    why: Annotated[str, typer.Option(help="Why they are right as they are; it is kept.")],
+    why: Annotated[
+        str, typer.Option(help="Why they are right as they are, or are not; it is kept.")
+    ],
     reason: Annotated[
         str | None, typer.Option(metavar="CODE", help="Only from this reason; from all by default.")
     ] = None,
     by: By = None,
+    withdraw: Annotated[
+        bool, typer.Option("--withdraw", help="Take back releases that were wrong.")
+    ] = False,
 ) -> None:
     """Let utterances out of quarantine; the reason is written down."""
-    from cli.corpus_build import release_utterances
+    from cli.corpus_build import release_utterances, withdraw_releases
 
-    release_utterances(name, utterances, reason, why, by)
+    change = withdraw_releases if withdraw else release_utterances
+    change(name, utterances, reason, why, by)
 
 
 @corpus_app.command("freeze")

@@ -55,10 +55,11 @@ def validate_corpus(name: str) -> None:
     """Build, validate and split a corpus, and print its quarantine by reason.
 
     Raises:
-        StageError: more than `quarantine_limit` of the recordings are in quarantine.
+        StageError: more than `quarantine_limit` of the recordings are in quarantine, or the test
+            split is not the frozen gate set.
     """
     from lifecycle.base_engine import make_base_engine
-    from lifecycle.checks import few_quarantined
+    from lifecycle.checks import GATE_ADVICE, few_quarantined, gate_is_sealed, required
     from lifecycle.corpus import corpus_version, make_corpus
     from lifecycle.corpus_page import length
     from lifecycle.progress import listening
@@ -92,6 +93,7 @@ def validate_corpus(name: str) -> None:
     )
     if not check.passed:
         raise StageError(f"{name}: {check.sentence} {QUARANTINE_ADVICE}")
+    required(gate_is_sealed, GATE_ADVICE)(workspace)
 
 
 def list_quarantine(name: str, reason: str | None, *, as_json: bool = False) -> None:
@@ -129,11 +131,12 @@ def release_utterances(
     """Let utterances out of quarantine, from one reason or from every one, then validate again.
 
     Raises:
-        UsageError: one is not in quarantine, or nobody may release it from its reason; then none is
-            released.
+        UsageError: one is not in quarantine, nobody may release it from its reason, or it would do
+            harm; then none is released.
     """
     from data.reasons import REASONS
-    from lifecycle.validation import release_utterance
+    from data.releases import read_releases
+    from lifecycle import releases
     from lifecycle.workspace import domain_lock
 
     settings = load_settings()
@@ -146,11 +149,18 @@ def release_utterances(
         for utterance in dict.fromkeys(utterances)
         for code in (sorted(codes.get(utterance, ())) if reason is None else [reason])
     ]
-    problems = [f"{one} is not in quarantine" for one in utterances if one not in codes]
+    released = {one.id: one.reason for one in read_releases(workspace.ledgers)}
+    problems = [
+        f"{one} is released from {released[one]} already"
+        if one in released
+        else f"{one} is not in quarantine"
+        for one in utterances
+        if one not in codes
+    ]
     for utterance, code in chosen:
-        if code not in codes.get(utterance, ()):
+        if utterance in codes and code not in codes[utterance]:
             problems.append(f"{utterance} is not there for {code}")
-        elif not REASONS[code].releasable:
+        elif utterance in codes and not REASONS[code].releasable:
             problems.append(f"nobody may release {utterance} from {code}")
     if problems:
         raise UsageError(
@@ -158,9 +168,41 @@ def release_utterances(
             "lists what is there, docs/corpora.md what can be released."
         )
     with domain_lock(settings, name):
+        for one in releases.release_utterances(workspace, chosen, why, person(by)):
+            say(f"Released {one.id} from {one.reason}.")
+    validate_corpus(name)
+
+
+def withdraw_releases(
+    name: str, utterances: Sequence[str], reason: str | None, why: str, by: str | None
+) -> None:
+    """Take back releases of utterances, from one reason or from every one, then validate again.
+
+    Raises:
+        UsageError: one is not released; then nothing is withdrawn.
+    """
+    from data.releases import read_releases, withdraw
+    from lifecycle.workspace import domain_lock
+
+    settings = load_settings()
+    workspace = _workspace(name, settings)
+    with domain_lock(settings, name):
+        chosen = sorted(
+            {
+                (one.id, one.reason)
+                for one in read_releases(workspace.ledgers)
+                if one.id in utterances and reason in (None, one.reason)
+            }
+        )
+        if missing := [one for one in utterances if one not in dict(chosen)]:
+            of = "" if reason is None else f" from {reason}"
+            raise UsageError(
+                f"Nothing was withdrawn: {', '.join(missing)} "
+                f"{'is' if len(missing) == 1 else 'are'} not released{of}."
+            )
         for utterance, code in chosen:
-            release_utterance(workspace, utterance, code, why, person(by))
-            say(f"Released {utterance} from {code}.")
+            withdraw(workspace.ledgers, id=utterance, code=code, why=why, who=person(by))
+            say(f"Withdrew the release of {utterance} from {code}.")
     validate_corpus(name)
 
 

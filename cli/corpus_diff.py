@@ -28,16 +28,37 @@ def show_diff(before: str, after: str, *, as_json: bool) -> None:
     With a recorded version on either side the whole corpora are compared, quarantine included, as
     versions know no splits; otherwise what may be used, with its splits.
     """
+    from data.columns import with_splits
     from data.diff import diff
 
     settings = load_settings()
     whole = "@" in before or "@" in after
-    result = diff(_table(settings, before, whole), _table(settings, after, whole))
+    tables = [_table(settings, name, whole) for name in (before, after)]
+    bare = [
+        name for name, table in zip((before, after), tables, strict=True) if not _has_splits(table)
+    ]
+    if bare:  # with splits on one side only, no speech would be the same
+        tables = [with_splits(table, [""] * len(table)) for table in tables]
+    result = diff(*tables)
     if as_json:
         # Not through rich, which would wrap long lines.
         print(json.dumps(result.as_dict(), indent=2, ensure_ascii=False))  # noqa: T201
         return
-    _print(result, before, after)
+    note = ""
+    if whole:
+        note = (
+            f"{before} and {after} are compared as built, before validation: a recorded version "
+            "has no splits, and what is in quarantine counts."
+        )
+    elif bare:
+        note = f"Splits are not compared: {' and '.join(dict.fromkeys(bare))} has none yet."
+    _print(result, before, after, note)
+
+
+def _has_splits(table: ArrowTable) -> bool:
+    from data.columns import column
+
+    return any(column(table, "split"))
 
 
 def _table(settings: Settings, corpus: str, whole: bool) -> ArrowTable:
@@ -63,9 +84,10 @@ def _table(settings: Settings, corpus: str, whole: bool) -> ArrowTable:
     return utterance_table(view.utterances)
 
 
-def _print(result: Diff, before: str, after: str) -> None:
+def _print(result: Diff, before: str, after: str, note: str = "") -> None:
     table = Table(box=box.SIMPLE_HEAD, title=f"{before} → {after}", title_justify="left")
-    for column in ("source", "accent", "split"):
+    has_splits = any(row.split for row in result.figures)
+    for column in ("source", "accent", *(["split"] if has_splits else [])):
         table.add_column(column, overflow="fold")
     for column in ("utterances", "", "minutes", ""):
         table.add_column(column, justify="right")
@@ -73,7 +95,7 @@ def _print(result: Diff, before: str, after: str) -> None:
         table.add_row(
             row.source,
             row.accent,
-            row.split,
+            *([row.split] if has_splits else []),
             f"{row.utterances_before:,} → {row.utterances_after:,}",
             _signed(row.utterances_after - row.utterances_before),
             f"{row.seconds_before / 60:.1f} → {row.seconds_after / 60:.1f}",
@@ -81,6 +103,8 @@ def _print(result: Diff, before: str, after: str) -> None:
         )
     show_table(table)
     console = Console(soft_wrap=True)
+    if note:
+        console.print(note, highlight=False, markup=False)
     changes = [f"{one.id} ({', '.join(one.fields)})" for one in result.changed]
     moves = [f"{one.id} ({one.before} → {one.after})" for one in result.moved]
     for what, ids in (

@@ -79,8 +79,9 @@ _ALL = (
     Reason(
         "unsafe-path",
         ("source",),
-        "The path of the audio leads out of its folder.",
-        "Move the recording into the folder and name it by its path there.",
+        "The path of the audio is absolute or leads out of its folder.",
+        "Move the recording into the folder and name it by its path from there. Absolute paths of "
+        "a NeMo manifest need `audio_root`.",
         "`../secret.wav`",
     ),
     Reason(

@@ -1,6 +1,7 @@
 """Releases: utterances that a person let out of quarantine, kept in `releases.jsonl` for good.
 
-A line a release, appended and never changed; a line goes only with the audio of a speaker who asked
+A line a release, appended and never changed; a line with `withdrawn` takes back those before it of
+the same utterance, reason, audio and text. A line goes only with the audio of a speaker who asked
 to be forgotten. The file is a team's record of who decided what, so it belongs into git. A release
 holds for one utterance id, one reason code and the audio it was given for; where the reason rests
 on the text (`data.reasons`), for that text as well.
@@ -11,8 +12,8 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-from collections.abc import Collection
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Collection, Iterable
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ class Release:
         why: in the words of who decided.
         who: who decided.
         at: when, ISO 8601 with its offset from UTC.
+        withdrawn: whether this takes back what was released; a line that releases has no such key.
     """
 
     id: str
@@ -45,6 +47,12 @@ class Release:
     why: str
     who: str
     at: str
+    withdrawn: bool = False
+
+    def holds(self, audio_sha256: str, text: str) -> bool:
+        """Whether it is for this audio and, where its reason rests on the text, this text."""
+        known = self.text_sha256 in (None, text_sha256(text))
+        return known and self.audio_sha256 == audio_sha256
 
 
 def text_sha256(text: str) -> str:
@@ -74,10 +82,7 @@ def release(
     known = reason(code)
     if not known.releasable:
         raise UsageError(f"{id} cannot be released from {code!r}. {known.sentence} {known.advice}")
-    for name, value in (("why", why), ("who", who)):
-        if not value.strip():
-            raise UsageError(f"A release needs a {name}: whoever reads it later has only that.")
-    moment = (at or datetime.datetime.now(datetime.UTC)).isoformat(timespec="seconds")
+    _check_words(why, who)
     added = Release(
         id=id,
         audio_sha256=audio_sha256,
@@ -85,23 +90,51 @@ def release(
         reason=code,
         why=" ".join(why.split()),
         who=" ".join(who.split()),
-        at=moment,
+        at=_moment(at),
     )
-    path = folder / RELEASES
-    read_releases(folder)  # what is damaged must be mended, not written after
-    with storage_errors(path):
-        before = path.read_text() if path.is_file() else ""
-        write_text(path, before + json.dumps(asdict(added), ensure_ascii=False) + "\n")
+    _append(folder, [added])
     return added
 
 
+def withdraw(
+    folder: Path, *, id: str, code: str, why: str, who: str, at: datetime.datetime | None = None
+) -> None:
+    """Take back every release of an utterance from a reason, from the next validation on.
+
+    Args:
+        folder, why, who, at: as those of `release`.
+        id, code: of what was released.
+
+    Raises:
+        UsageError: it is not released from that reason, or `why` or `who` says nothing.
+        IntegrityError, StorageError: as `release`.
+    """
+    _check_words(why, who)
+    known = [one for one in read_releases(folder) if (one.id, one.reason) == (id, code)]
+    if not known:
+        raise UsageError(f"{id} is not released from {code!r}, so nothing can be withdrawn.")
+    said = {"why": " ".join(why.split()), "who": " ".join(who.split()), "at": _moment(at)}
+    _append(folder, [replace(one, withdrawn=True, **said) for one in known])
+
+
 def read_releases(folder: Path) -> tuple[Release, ...]:
-    """The releases of a corpus, oldest first; none where there is no file.
+    """The releases of a corpus that were not withdrawn, oldest first; none where there is no file.
 
     Raises:
         IntegrityError: a line is not a release; the message names it.
         StorageError: the file cannot be read.
     """
+    standing: dict[tuple[str, str, str, str | None], list[Release]] = {}
+    lines = _read_lines(folder)
+    for one in lines:
+        case = (one.id, one.reason, one.audio_sha256, one.text_sha256)
+        standing[case] = [] if one.withdrawn else [*standing.get(case, ()), one]
+    kept = {id(one) for some in standing.values() for one in some}
+    return tuple(one for one in lines if id(one) in kept)
+
+
+def _read_lines(folder: Path) -> tuple[Release, ...]:
+    """Every line of the file, those that withdraw as well; raises as `read_releases`."""
     path = folder / RELEASES
     if not path.exists():
         return ()
@@ -118,17 +151,41 @@ def read_releases(folder: Path) -> tuple[Release, ...]:
 
 
 def drop_releases(folder: Path, audio: Collection[str]) -> int:
-    """Remove the releases of audio with these sha256, of a speaker who was forgotten; how many.
+    """Remove the lines about audio with these sha256, of a speaker who was forgotten; how many.
 
     Raises:
         IntegrityError, StorageError: as `read_releases`.
     """
-    known = read_releases(folder)
+    known = _read_lines(folder)
     kept = [one for one in known if one.audio_sha256 not in audio]
     if len(kept) < len(known):
-        lines = [json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in kept]
-        write_text(folder / RELEASES, "".join(lines))
+        write_text(folder / RELEASES, "".join(map(_line, kept)))
     return len(known) - len(kept)
+
+
+def _check_words(why: str, who: str) -> None:
+    for name, value in (("why", why), ("who", who)):
+        if not value.strip():
+            raise UsageError(f"A release needs a {name}: whoever reads it later has only that.")
+
+
+def _moment(at: datetime.datetime | None) -> str:
+    return (at or datetime.datetime.now(datetime.UTC)).isoformat(timespec="seconds")
+
+
+def _append(folder: Path, added: Iterable[Release]) -> None:
+    path = folder / RELEASES
+    _read_lines(folder)  # what is damaged must be mended, not written after
+    with storage_errors(path):
+        before = path.read_text() if path.is_file() else ""
+        write_text(path, before + "".join(map(_line, added)))
+
+
+def _line(one: Release) -> str:
+    row = asdict(one)
+    if not one.withdrawn:
+        del row["withdrawn"]
+    return json.dumps(row, ensure_ascii=False) + "\n"
 
 
 def _parse(path: Path, number: int, line: str) -> Release:
@@ -143,9 +200,11 @@ def _parse(path: Path, number: int, line: str) -> Release:
 
 def _problem(row: Any) -> str:
     """What is wrong with the content of a line, "" where nothing is."""
-    names = [field.name for field in fields(Release)]
-    if not isinstance(row, dict) or sorted(row) != sorted(names):
+    names = [field.name for field in fields(Release) if field.name != "withdrawn"]
+    if not isinstance(row, dict) or {*row} - {"withdrawn"} != {*names}:
         return f"its keys must be {', '.join(names)}"
+    if row.get("withdrawn", True) is not True:
+        return "withdrawn must be true, or left out"
     for name in names:
         if name == "text_sha256" and row[name] is None:
             continue

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from data.duplicates import contradicting, copies, corrected, near_copies
 from data.expectations import Judge
 from data.precedence import Rank, unranked
-from data.releases import Release, text_sha256
+from data.releases import Release
 from data.sources.base import Reject, recordings_in
 from data.splits import text_key
 from data.validation_columns import add_derived_columns, count_matches
@@ -86,7 +86,7 @@ class _Court:
         held = [
             (name, audio, text_key(text))
             for name, audio, text in zip(*(let_in[column] for column in columns), strict=True)
-            if any(_holds(one, audio, text) for one in self.releases[name, rule.reason])
+            if any(one.holds(audio, text) for one in self.releases[name, rule.reason])
         ]
         if rule.reason == "contradicting-texts":
             held = _without_contradictions(held)
@@ -192,10 +192,6 @@ def _rejects(rule: Rule, rows: pd.DataFrame) -> list[Reject]:
         Reject(row["id"], row["source"], row["audio"], rule.reason, rule.detail.format_map(row))
         for row in rows[columns].to_dict("records")
     ]
-
-
-def _holds(one: Release, audio: str, text: str) -> bool:
-    return one.audio_sha256 == audio and one.text_sha256 in (None, text_sha256(text))
 
 
 def _without_contradictions(

@@ -102,7 +102,7 @@ def _clips(workspace: Workspace) -> tuple[list[Utterance], str]:
     if not (workspace.corpus / UTTERANCES).is_file():
         raise UsageError(
             f"The corpus {name} has not been built yet: {workspace.corpus} holds no {UTTERANCES}. "
-            f"`voiceforge stage corpus --domain {name}` builds it."
+            f"`voiceforge corpus validate {name}` builds it."
         )
     longest = workspace.domain.training.maximum_seconds
     there = read_utterances(workspace.corpus / UTTERANCES)

@@ -12,13 +12,12 @@ from lifecycle.artifacts import Artifact
 from lifecycle.ledgers import read_gates, read_ledger, same_text
 from lifecycle.nemo import check_nemo
 from lifecycle.workspace import Workspace
-from voiceforge.errors import StageError, UsageError
+from voiceforge.errors import StageError
 from voiceforge.files import sha256_file
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from data.utterance import Utterance
     from lifecycle.agreement import Heard
 
 STAGE = "validation"
@@ -28,9 +27,6 @@ QUARANTINE = "quarantine.parquet"
 AGREEMENT = "agreement.parquet"
 DOCS = "data_docs"
 
-
-_ALIKE = {"near-duplicate-audio": "almost the same", "contradicting-texts": "the same"}
-"""Reasons that name another utterance, and how much of its audio is that one's."""
 
 QUARANTINE_ADVICE = "Mend or release them, or raise quarantine_limit."
 
@@ -92,6 +88,12 @@ def current_validation(workspace: Workspace) -> Artifact:
     Raises:
         StageError: there is none, or it is of another version of the corpus, as after a checkout.
     """
+    name = workspace.domain.name
+    if not all(workspace.store.has_current(name, stage) for stage in (corpus.STAGE, STAGE)):
+        raise StageError(
+            f"The corpus {name} has not been built and validated yet. `voiceforge corpus validate "
+            f"{name}` does both."
+        )
     made = workspace.current(STAGE)
     if made.inputs.get(corpus.STAGE) != workspace.current(corpus.STAGE).sha256:
         raise StageError(
@@ -126,47 +128,6 @@ def quarantine_verdict(workspace: Workspace) -> tuple[bool, str, Mapping[str, An
     )
 
 
-def release_utterance(workspace: Workspace, name: str, code: str, why: str, who: str) -> Release:
-    """Let an utterance of the current validation out of quarantine from the next one on.
-
-    Raises:
-        UsageError: it is not in quarantine for that reason, there is no audio of it, or no one may
-            release from that reason; or it is nearly what is held out.
-        StageError: the domain has not been validated, or another version of its corpus.
-    """
-    from data.releases import release
-    from data.tables import read_rejects, read_utterances
-
-    made = current_validation(workspace)
-    rejects = read_rejects(made.path / QUARANTINE)
-    codes = sorted({one.reason for one in rejects if one.id == name})
-    if code not in codes:
-        known = f"It is there for: {', '.join(codes)}." if codes else "It is not there at all."
-        raise UsageError(f"{name} is not in quarantine for {code!r}. {known}")
-    rows = read_utterances(workspace.current(corpus.STAGE).path / TABLE)
-    row = next((one for one in rows if one.id == name), None)
-    if row is None:
-        raise UsageError(
-            f"{name} cannot be released from {code!r}: no audio of it could be decoded, so there "
-            "is nothing to let in. Mend the recording."
-        )
-    if held := _held_out(workspace, made, row, code):
-        raise UsageError(
-            f"{name} cannot be released from {code!r}: {held} has {_ALIKE[code]} audio and is held "
-            "out for dev, test or a gate set, which would then be trained on. Leave it out, or "
-            f"take {held} out of its source and freeze a new version of the gate set."
-        )
-    return release(
-        workspace.ledgers,
-        id=name,
-        audio_sha256=row.audio_sha256,
-        text=row.text,
-        code=code,
-        why=why,
-        who=who,
-    )
-
-
 def _build(
     workspace: Workspace, source: Path, folder: Path, releases: tuple[Release, ...]
 ) -> Mapping[str, Any]:
@@ -193,7 +154,7 @@ def _build(
         name=workspace.domain.name,
         releases=releases,
         hear=hear if workspace.domain.validation.agreement.enabled else None,
-        near_pairs=lambda rows, least: _near_pairs(source, rows["id"].tolist(), least),
+        near_pairs=lambda rows, least: near_pairs_of(source, rows["id"].tolist(), least),
         rank=precedence(read_ledger(workspace), read_gates(workspace)),
         same_text=same_text(workspace),
         docs=folder / DOCS,
@@ -225,29 +186,8 @@ def _hear(workspace: Workspace, people: pd.DataFrame) -> list[Heard]:
     )
 
 
-def _held_out(workspace: Workspace, made: Artifact, row: Utterance, code: str) -> str:
-    """The id of what a release would bring into training although it is held out; "" for none."""
-    from data.precedence import DEV, MEMBER, precedence
-    from data.tables import read_utterances
-
-    if code not in _ALIKE:
-        return ""
-    rank = precedence(read_ledger(workspace), read_gates(workspace))
-    accepted = read_utterances(made.path / TABLE)
-    if code == "contradicting-texts":
-        # One of two texts may be the right one, but those of a gate set are settled.
-        alike, last = [one for one in accepted if one.audio_sha256 == row.audio_sha256], MEMBER
-    else:
-        ids = [row.id, *(one.id for one in accepted if not one.is_synthetic)]
-        least = workspace.domain.validation.near_duplicates
-        pairs = _near_pairs(workspace.corpus, ids, least)
-        near = {name for pair in pairs if row.id in pair for name in pair}
-        alike, last = [one for one in accepted if one.id in near], DEV
-    held = [one.id for one in alike if rank(one.id, one.audio_sha256, one.text) <= last]
-    return min(held, default="")
-
-
-def _near_pairs(source: Path, ids: list[str], least: float) -> Iterable[tuple[str, str]]:
+def near_pairs_of(source: Path, ids: list[str], least: float) -> Iterable[tuple[str, str]]:
+    """Pairs of ids of recordings in a corpus's folder that sound alike, at `least` so much."""
     from data.fingerprint import near_pairs
     from data.validation_columns import read_fingerprints
 

@@ -20,8 +20,12 @@ _AUDIO = re.compile(
 """Names of recordings that are not hidden."""
 
 
-def inside(given: str) -> str:
+def inside(given: str, root: Path | None = None) -> str:
     """A path as POSIX writes it, inside its folder as far as its letters tell.
+
+    Args:
+        given: as the table has it.
+        root: its folder, for the advice of what to write instead of an absolute path.
 
     Raises:
         Unusable: it is empty ("missing"), or absolute, leads upwards or is no name ("unsafe-path").
@@ -29,9 +33,17 @@ def inside(given: str) -> str:
     path = PurePosixPath(given.strip().replace("\\", "/"))
     if not path.name and not path.is_absolute():
         raise Unusable("missing", "the path of the audio is empty.")
-    if path.is_absolute() or PureWindowsPath(given.strip()).drive or ".." in path.parts:
+    if ".." in path.parts:
         raise Unusable(
             "unsafe-path", f"{given!r:.200} leads out of its folder. Only files inside it count."
+        )
+    if path.is_absolute() or PureWindowsPath(given.strip()).drive:
+        short = path.as_posix() if root is None else below(path.as_posix(), root)
+        advice = "Move the recording into the folder and write its path from there."
+        if short != path.as_posix():
+            advice = f"Write {short!r:.200}."
+        raise Unusable(
+            "unsafe-path", f"{given!r:.200} is an absolute path, and those are not read. {advice}"
         )
     if _CONTROL.search(path.as_posix()):
         raise Unusable("unsafe-path", f"{given!r:.200} holds what no file name should.")

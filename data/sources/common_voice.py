@@ -113,7 +113,13 @@ class CommonVoice:
     def _tables(self) -> list[Path]:
         require_folder(self.path, "the folder of one language, which holds `clips`")
         tables = [self.path / f"{name}.tsv" for name in self.params.tables]
-        there = ", ".join(sorted(path.stem for path in self.path.glob("*.tsv"))) or "none"
+        there = ", ".join(sorted(path.stem for path in self.path.glob("*.tsv")))
+        if not there:
+            raise UsageError(
+                f"{self.path} holds no table of Common Voice, such as validated.tsv. Give the "
+                "folder of one language as the `path` of the source; recordings of your own, in a "
+                "folder with a CSV or TSV, are read with `--source folder`."
+            )
         for table in tables:
             if not table.is_file():
                 raise UsageError(
@@ -151,11 +157,13 @@ class CommonVoice:
         locale = cells.get("locale", "") or self.params.language
         said = cells.get("accents", "") or cells.get("accent", "") or cells.get("variant", "")
         clip = cells["path"]
+        absolute = clip[:1] in ("/", "\\")
         return Row(
             place=line.place,
-            root=root,
+            # The table's paths start at the clips, and so does what is advised instead.
+            root=root / "clips" if absolute else root,
             # An absolute path stays one, and an empty one empty: both are refused.
-            audio=clip if not clip or clip[0] in "/\\" else f"clips/{clip}",
+            audio=clip if not clip or absolute else f"clips/{clip}",
             text=cells["sentence"],
             speaker=cells["client_id"],
             accent=accent_tag(said, locale),

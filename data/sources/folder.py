@@ -85,10 +85,15 @@ class Folder:
             if not table.is_file():
                 raise UsageError(f"{table} does not exist. Tables in that folder: {names}.")
             return table
-        if len(tables) != 1:
+        if len(tables) > 1:
             raise UsageError(
-                f"{self.path} must hold one .csv or .tsv with the columns audio and text, or the "
-                f"source in params.yaml must name it as `table`. There are: {names}."
+                f"{self.path} holds several tables: {names}. Name one as `table` of the source in "
+                f"params.yaml, or with `--set table={tables[0].name}`."
+            )
+        if not tables:
+            raise UsageError(
+                f"{self.path} holds no table. It must hold a .csv or .tsv with the columns audio "
+                "and text."
             )
         return tables[0]
 

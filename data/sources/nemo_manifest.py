@@ -65,6 +65,12 @@ class NemoManifest:
         }
 
     def _rows(self) -> Rows:
+        if self.path.is_dir():
+            there = ", ".join(sorted(path.name for path in self.path.glob("*.json*"))) or "none"
+            raise UsageError(
+                f"{self.path} is a folder; give the manifest itself as the `path` of the source. "
+                f"Files in it that may be one: {there}."
+            )
         if not self.path.is_file():
             raise UsageError(
                 f"The manifest {self.path} does not exist. Give `path` of the source in "

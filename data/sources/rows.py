@@ -110,6 +110,10 @@ def require_folder(path: Path, layout: str) -> None:
     Raises:
         UsageError: it is missing, no folder, or may not be read.
     """
+    if path.is_file():
+        raise UsageError(
+            f"{path} is a file; give its folder as the `path` of the source: {layout}."
+        )
     if not path.is_dir():
         raise UsageError(
             f"The folder of recordings {path} does not exist. Give `path` of the source in "
@@ -335,7 +339,7 @@ def _milliseconds(seconds: float) -> str:
 
 
 def _recording(origin: Origin, row: Row, name: str, folders: dict[Path, str]) -> Recording:
-    where = inside(row.audio)
+    where = inside(row.audio, row.root)
     _check_part(row)
     text = _text(row.text)
     language, accent = _language(origin, row)

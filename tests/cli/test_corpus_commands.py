@@ -250,7 +250,7 @@ def test_a_second_source_comes_and_goes(place: Any, voices: Path) -> None:
     [
         (["add", "x", "--source", "tape", "--language", "en"], "There are: folder, common-voice"),
         (["add", "x", "--source", "folder", "--path", "my-voices"], "needs --language"),
-        (["add", "x", "--source", "folder", "--language", "en"], "path is missing"),
+        (["add", "x", "--source", "folder", "--language", "en"], "needs --path"),
         (
             ["add", "x", "--source", "prompts", "--language", "en", "--path", "."],
             "has no path. Leave --path out",

@@ -44,5 +44,5 @@ def test_a_corpus_that_is_not_there_is_an_error_that_says_how_to_get_it(place: A
     assert "There is no domain 'nothing'" in ended.paragraph()
     ended = place("corpus", "preview", "telephony-it")
     assert (ended.code, ended.out) == (2, "")
-    assert "`voiceforge stage corpus --domain telephony-it` builds it" in ended.paragraph()
+    assert "`voiceforge corpus validate telephony-it` builds it" in ended.paragraph()
     assert place.tree() == before

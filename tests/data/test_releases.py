@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 
 from data.reasons import REASONS
-from data.releases import RELEASES, Release, read_releases, release, text_sha256
+from data.releases import (
+    RELEASES,
+    Release,
+    drop_releases,
+    read_releases,
+    release,
+    text_sha256,
+    withdraw,
+)
 from voiceforge.errors import IntegrityError, UsageError
 
 AUDIO = "0a" * 32
@@ -49,6 +57,24 @@ def test_the_file_only_grows(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [RELEASES]
 
 
+def test_a_withdrawn_release_no_longer_stands_and_the_file_only_grows(tmp_path: Path) -> None:
+    let_out(tmp_path)
+    kept = [let_out(tmp_path, id="b-2"), let_out(tmp_path, code="too-fast")]
+    before = (tmp_path / RELEASES).read_bytes()
+    withdraw(tmp_path, id="a-1", code="clipped", why="it is not", who="Eva", at=WHEN)
+    assert read_releases(tmp_path) == tuple(kept)
+    after = (tmp_path / RELEASES).read_bytes()
+    assert after.startswith(before)
+    assert json.loads(after.splitlines()[-1])["withdrawn"] is True
+    with pytest.raises(UsageError, match="a-1 is not released from 'clipped'"):
+        withdraw(tmp_path, id="a-1", code="clipped", why="it is not", who="Eva")
+    again = let_out(tmp_path, who="Eva")
+    assert read_releases(tmp_path) == (*kept, again)
+    other = let_out(tmp_path, id="c-3", audio_sha256="0b" * 32)
+    assert drop_releases(tmp_path, {AUDIO}) == 5
+    assert read_releases(tmp_path) == (other,)
+
+
 @pytest.mark.parametrize("code", [code for code, one in REASONS.items() if not one.releasable])
 def test_what_no_one_may_release_is_refused_with_the_reason(tmp_path: Path, code: str) -> None:
     with pytest.raises(UsageError) as caught:
@@ -73,6 +99,8 @@ BAD: list[tuple[dict[str, Any] | str, str]] = [
     ({"reason": "refused-consent"}, "no utterance can be released from 'refused-consent'"),
     ({"reason": "loud"}, "no utterance can be released from 'loud'"),
     ({"reason": "too-fast"}, "text_sha256 must be given"),
+    ({"withdrawn": False}, "withdrawn must be true"),
+    ({"withdrawn": "yes"}, "withdrawn must be true"),
     ({"at": "yesterday"}, "no ISO 8601 time"),
     ({"at": "2031-05-04T12:30:00"}, "without an offset"),
 ]

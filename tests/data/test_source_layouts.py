@@ -304,7 +304,7 @@ def test_absolute_paths_count_only_in_the_declared_root(tmp_path: Path) -> None:
         (line(speaker="a\ud800b"), "bad-row", "speaker"),
         (line(audio_filepath="a\ud800.wav"), "unsafe-path", "file name"),
         (line(audio_filepath=None), "bad-row", "audio_filepath is missing"),
-        (line(audio_filepath="/a.wav"), "unsafe-path", "leads out"),
+        (line(audio_filepath="/a.wav"), "unsafe-path", "absolute path"),
         (line(audio_filepath="../calls/a.wav"), "unsafe-path", "leads out"),
         (line(lang="English!"), "bad-language", "english!"),
     ],

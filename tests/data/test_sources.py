@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 
 from data.fetch import fetch
 from data.sources import open_sources
+from data.sources.audio_paths import inside
 from data.sources.base import FileAudio, Plan, Reach, slug
 from data.sources.folder import Folder
 from data.sources.prompts import plan_prompts, read_transcript
 from data.sources.rows import is_mojibake
-from data.sources.text_tables import Line, read_csv
+from data.sources.text_tables import Line, Unusable, read_csv
 from voiceforge.errors import IntegrityError, UsageError
 from voiceforge.params import DomainParams, FolderSource, load_params
 
@@ -202,6 +203,17 @@ def test_folder_names_the_place_of_a_mistake_in_its_table(
             assert words in str(caught.value)
 
 
+def test_an_absolute_path_inside_the_folder_is_told_what_to_write(tmp_path: Path) -> None:
+    root = tmp_path / "f"
+    for path in (f"{root}/sub/b.wav", f" {root}/sub//b.wav".replace("/", "\\")):
+        with pytest.raises(Unusable) as raised:
+            inside(path, root)
+        said = str(raised.value)
+        assert said.endswith("is an absolute path, and those are not read. Write 'sub/b.wav'.")
+    with pytest.raises(Unusable, match="leads out of its folder"):
+        inside(f"{root}/../b.wav", root)
+
+
 @pytest.mark.parametrize(
     ("row", "reason", "says"),
     [
@@ -211,8 +223,9 @@ def test_folder_names_the_place_of_a_mistake_in_its_table(
         ('a.wav,"never closed,', "bad-row", ["quote"]),
         ("../a.wav,x,", "unsafe-path", ["leads out"]),
         ("sub/../../a.wav,x,", "unsafe-path", ["leads out"]),
-        ("/etc/passwd,x,", "unsafe-path", ["leads out"]),
-        ("C:\\a.wav,x,", "unsafe-path", ["leads out"]),
+        ("/etc/passwd,x,", "unsafe-path", ["absolute path", "Move the recording into"]),
+        ("/f/../a.wav,x,", "unsafe-path", ["leads out"]),
+        ("C:\\a.wav,x,", "unsafe-path", ["absolute path"]),
         ("a\0.wav,x,", "unsafe-path", ["no file name"]),
         (f"{'long' * 70}.wav,x,", "missing", ["too long"]),
         (",x,", "missing", ["empty"]),
@@ -467,7 +480,7 @@ REASONS = {"bad-row", "missing", "unsafe-path", "empty-text", "damaged-text", "d
 def test_folder_asks_which_table(tmp_path: Path) -> None:
     source = _folder(tmp_path / "f", "audio,text\na.wav,x\n", "one.csv")
     (tmp_path / "f" / "two.tsv").write_text("audio\ttext\nsub/b.wav\ty\n")
-    with pytest.raises(UsageError, match=r"`table`.*one\.csv, two\.tsv"):
+    with pytest.raises(UsageError, match=r"one\.csv, two\.tsv.*`--set table=one\.csv`"):
         source.plan(REACH)
     named = Folder(source.params.model_copy(update={"table": "two.tsv"}), tmp_path)
     assert [r.text for r in named.plan(REACH).recordings] == ["y"]

@@ -20,7 +20,8 @@ from data.tables import read_rejects, read_utterances
 from lifecycle.artifacts import Artifact
 from lifecycle.corpus import make_corpus
 from lifecycle.ledgers import ledger_path
-from lifecycle.validation import QUARANTINE, TABLE, make_validation, release_utterance
+from lifecycle.releases import release_utterance
+from lifecycle.validation import QUARANTINE, TABLE, make_validation
 from lifecycle.workspace import Workspace, open_workspace
 from voiceforge.errors import UsageError
 from voiceforge.settings import load_settings

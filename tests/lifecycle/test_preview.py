@@ -144,7 +144,7 @@ def test_a_corpus_of_one_clip_is_shown_without_babble(corpus: LayCorpus, tmp_pat
 def test_what_cannot_be_shown_is_refused_and_nothing_is_touched(
     corpus: LayCorpus, settings: Settings, tmp_path: Path
 ) -> None:
-    with pytest.raises(UsageError, match=r"has not been built yet.*voiceforge stage corpus"):
+    with pytest.raises(UsageError, match=r"has not been built yet.*voiceforge corpus validate"):
         make_preview(open_workspace(NAME, settings), tmp_path / "out", count=1)
     workspace = corpus()
     with pytest.raises(

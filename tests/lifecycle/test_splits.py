@@ -18,9 +18,9 @@ from lifecycle import certificate, checks, corpus, splits, validation
 from lifecycle.artifacts import Artifact
 from lifecycle.corpus_view import view_corpus
 from lifecycle.gate import drop_from_gate, freeze
+from lifecycle.releases import release_utterance
 from lifecycle.splits import make_splits, read_splits
 from lifecycle.stages import GROUPS
-from lifecycle.validation import release_utterance
 from lifecycle.workspace import Workspace, open_workspace
 from voiceforge.errors import IntegrityError, StageError, UsageError
 from voiceforge.settings import load_settings

@@ -16,12 +16,12 @@ from lifecycle.agreement import Clip, disagreement, forget_heard, hear
 from lifecycle.base_engine import make_base_engine
 from lifecycle.checks import few_quarantined
 from lifecycle.corpus import make_corpus
+from lifecycle.releases import release_utterance
 from lifecycle.validation import (
     AGREEMENT,
     QUARANTINE,
     TABLE,
     make_validation,
-    release_utterance,
 )
 from lifecycle.workspace import Workspace, open_workspace
 from voiceforge.errors import IntegrityError, UsageError
@@ -103,7 +103,7 @@ def test_a_release_brings_an_utterance_back_and_a_damaged_file_stops_the_stage(
     made = make_validation(workspace)
     assert (made.summary["released"], made.summary["releases_on_file"]) == (1, 1)
     assert made.summary["utterances"] == 4
-    with pytest.raises(UsageError, match="It is not there at all"):
+    with pytest.raises(UsageError, match="is released from 'suspect-transcript' already"):
         release_utterance(workspace, name, "suspect-transcript", "again", "Ada")
     path = workspace.ledgers / RELEASES
     path.write_text(path.read_text() + "{}\n")

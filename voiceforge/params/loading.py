@@ -6,6 +6,7 @@ value is a `UsageError` that names the key's path, the value, and what is allowe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +93,22 @@ def _domain(path: Path, name: str, fields: Any) -> DomainParams:
     try:
         return DomainParams.model_validate({"name": name, **fields})
     except ValidationError as error:
-        problems = "; ".join(_problem(name, detail) for detail in error.errors())
+        problems = "; ".join(_problem(name, detail) for detail in _causes(error.errors()))
         raise UsageError(f"{path}: {problems}.") from error
+
+
+def _causes(details: Sequence[Any]) -> list[Any]:
+    """Without lists that only seem too short, since pydantic left out the items that are wrong."""
+    places = [detail["loc"] for detail in details]
+    return [
+        detail
+        for detail in details
+        if detail["type"] != "too_short"
+        or not any(
+            len(place) > len(detail["loc"]) and place[: len(detail["loc"])] == detail["loc"]
+            for place in places
+        )
+    ]
 
 
 def _problem(name: str, detail: Any) -> str:
