@@ -692,7 +692,7 @@ def test_a_dry_run_lists_gate_set_versions_pages_and_twins(
     shutil.copyfile(calls.recordings / "0.wav", calls.recordings / "6.wav")
     new = calls.build()
     rows = [row for row in rows_of(calls) if row.speaker in (ID, "recordings:Bo")]
-    frozen = {"name": DOMAIN, "same": text_key, "previous": None, "reason": "first",
+    frozen: dict[str, Any] = {"name": DOMAIN, "same": text_key, "previous": None, "reason": "first",
               "frozen_at": "2026-01-05T03:00:00+00:00", "frozen_by": "tests"}  # fmt: skip
     gate = new_gate([replace(row, split="test") for row in rows], **frozen)
     write_gate(calls.ledgers, gate)
