@@ -39,7 +39,7 @@ class Previews:
 
 def default_preview(workspace: Workspace) -> Path:
     """Where a preview is written unless a person names a folder."""
-    return workspace.settings.home / "previews" / workspace.domain.name
+    return (workspace.settings.home / "previews" / workspace.domain.name).resolve()
 
 
 def remember_preview(workspace: Workspace, folder: Path) -> None:
@@ -66,7 +66,7 @@ def find_previews(workspace: Workspace) -> Previews:
     """
     folders = [*_folders(workspace), default_preview(workspace)]
     name = workspace.domain.name
-    there = {folder for folder in folders if _is_of(folder, name) or _left(folder)}
+    there = {folder for folder in folders if _is_of(folder, name) or _left_only(folder)}
     if default_preview(workspace).is_dir():
         there.add(default_preview(workspace))
     gone = {one for one in _folders(workspace) if not one.parent.is_dir()}
@@ -87,8 +87,9 @@ def delete_previews(workspace: Workspace) -> tuple[list[Path], list[str]]:
     deleted, problems = [], []
     with _locked(workspace):
         found, usual = find_previews(workspace), default_preview(workspace)
-        for folder in found.there:
+        for folder in (*_folders(workspace), usual):
             remove_leftovers_of(folder)
+        for folder in found.there:
             try:
                 with storage_errors(folder):
                     _delete(folder)
@@ -127,9 +128,9 @@ def _is_of(folder: Path, name: str) -> bool:
     return isinstance(record, dict) and record.get("domain") == name
 
 
-def _left(folder: Path) -> bool:
-    """Whether a preview that was killed left a part beside its folder."""
-    return any(folder.parent.glob(f".tmp-{folder.name}-????????"))
+def _left_only(folder: Path) -> bool:
+    """Whether all there is of a preview is the part that a kill left beside its folder."""
+    return not folder.exists() and any(folder.parent.glob(f".tmp-{folder.name}-????????"))
 
 
 def _list(workspace: Workspace) -> Path:

@@ -43,7 +43,7 @@ from lifecycle.findings import look
 from lifecycle.forget import STEPS, Forgetting, forget
 from lifecycle.marks import TESTED_TAG, TRAINED_TAG, certificate_marks
 from lifecycle.preview import make_preview
-from lifecycle.previews import default_preview
+from lifecycle.previews import default_preview, remember_preview
 from lifecycle.traces import Traces
 from lifecycle.workspace import Workspace, open_workspace
 from serving.engines.contracts import EngineDescription
@@ -581,7 +581,9 @@ def test_previews_that_were_written_anywhere_go(calls: Calls, tmp_path: Path) ->
     outside = preview(tmp_path / "outside", calls.workspace)
     gone = preview(tmp_path / "disk" / "preview", calls.workspace)
     (outside / "0" / "mine.txt").write_text("years of work")
-    (tmp_path / ".tmp-outside-0a1b2c3d" / "0").mkdir(parents=True)  # left by a kill
+    for name in ("outside", "taken", "killed"):  # left by a kill
+        (tmp_path / f".tmp-{name}-0a1b2c3d" / "0").mkdir(parents=True)
+    remember_preview(calls.workspace, tmp_path / "killed")
     params = calls.settings.project / "params.yaml"
     twin = params.read_text().split("domains:\n")[1].replace(f"{DOMAIN}:", "twin:")
     params.write_text(params.read_text() + twin)
@@ -593,15 +595,15 @@ def test_previews_that_were_written_anywhere_go(calls: Calls, tmp_path: Path) ->
     (tmp_path / "disk").rename(tmp_path / "unplugged")
 
     found = look(calls.workspace, ID).previews
-    assert found.there == tuple(sorted((inside, usual, outside)))
+    assert found.there == tuple(sorted((inside, usual, outside, tmp_path / "killed")))
     assert found.unreachable == (gone,)
     done = calls.forget()
 
     assert not inside.exists() and not usual.exists() and taken.is_dir()
     left = [path for path in outside.rglob("*") if path.is_file()]
     assert left == [outside / "0" / "mine.txt"]
-    assert not list(tmp_path.glob(".tmp-outside-*"))
-    assert sum("deleted the preview" in line for line in done.done) == 3
+    assert not list(tmp_path.glob(".tmp-*"))
+    assert sum("deleted the preview" in line for line in done.done) == 4
     assert any(str(gone) in line for line in done.kept)
     # Plugged in again, it goes, too.
     (tmp_path / "unplugged").rename(tmp_path / "disk")
@@ -690,7 +692,7 @@ def test_a_dry_run_lists_gate_set_versions_pages_and_twins(
     shutil.copyfile(calls.recordings / "0.wav", calls.recordings / "6.wav")
     new = calls.build()
     rows = [row for row in rows_of(calls) if row.speaker in (ID, "recordings:Bo")]
-    frozen = {"name": DOMAIN, "same": text_key, "previous": None, "reason": "first",
+    frozen: dict[str, Any] = {"name": DOMAIN, "same": text_key, "previous": None, "reason": "first",
               "frozen_at": "2026-01-05T03:00:00+00:00", "frozen_by": "tests"}  # fmt: skip
     gate = new_gate([replace(row, split="test") for row in rows], **frozen)
     write_gate(calls.ledgers, gate)
