@@ -123,19 +123,22 @@ class PlannedTrainer(Trainer):  # type: ignore[misc]
         if lesson is not None:
             weights = self._run.spec.params.distillation
             loss = loss + distillation_loss(outputs, inputs["labels"], lesson, weights)
-        loss = loss * self._weight(inputs["labels"])
+        loss = loss * self._weight(inputs)
         return (loss, outputs) if return_outputs else loss
 
-    def _weight(self, labels: torch.Tensor) -> float:
-        """1 for an equal share of the step's tokens, as one process always has.
+    def _weight(self, inputs: dict[str, Any]) -> float:
+        """1 for an equal share of the step's tokens (for NeMo: clips), as one process always has.
 
         Gradients are averaged over processes: so weighed they are those of one process that had
         the whole batch, however the tokens are spread.
         """
         if self._ranks.size == 1:
             return 1.0
-        tokens = float((labels != IGNORED).sum())
-        return tokens * self._ranks.size / self._ranks.total(tokens)
+        if "labels" in inputs:
+            own = float((inputs["labels"] != IGNORED).sum())
+        else:
+            own = float(len(inputs["mels"]))  # NeMo's losses are means over clips
+        return own * self._ranks.size / self._ranks.total(own)
 
     def training_step(self, *arguments: Any, **named: Any) -> torch.Tensor:
         loss: torch.Tensor = super().training_step(*arguments, **named)
