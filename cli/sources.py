@@ -128,7 +128,8 @@ def new_domain(
         raise UsageError(f"{language!r} is no ISO 639-1 language code, such as en or it.")
     model = base_model or (_ENGLISH if language == "en" else _MULTILINGUAL)
     own = own_path(model)
-    if language != "en" and _english_only(model, own):
+    english_only = _english_only(model, own)  # a model of one's own is looked at in any case
+    if english_only and language != "en":
         raise UsageError(
             f"{model} knows English only. For {language!r} name a multilingual base model, such as "
             f"{_MULTILINGUAL}."

@@ -186,7 +186,7 @@ def test_init_takes_a_model_folder_from_where_the_user_stands(place: Any, calls:
         (["Support", "--language", "en", "--source", "calls"], "no name for a domain"),
         (["new", "--language", "english", "--source", "calls"], "no ISO 639-1 language code"),
         (["new", "--language", "en", "--source", "nowhere"], "does not exist"),
-        (["new", "--language", "en", "--source", "empty"], "must hold one .csv or .tsv"),
+        (["new", "--language", "en", "--source", "empty"], "holds no table. It must hold"),
         (["new", "--language", "en", "--source", "columns"], "text"),
         (["new", "--language", "en", "--source", "absent"], "names no recording that is there"),
         (["new", "--language", "en", "--source", "calls", "--base-model", "x"], "folder 'x'"),

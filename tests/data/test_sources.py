@@ -61,7 +61,7 @@ def test_real_prompts_account_for_every_line_and_file(real: tuple[str, Path, Pla
 
 
 def test_real_prompts_by_example(cache: Path) -> None:
-    folder = fetch("prompts-it", cache=cache, offline=True, timeout=1)
+    folder = fetch("prompts-it", cache=cache, offline=False, timeout=10)
     plan = plan_prompts(folder, "it", "x")
     texts = {r.id: r.text for r in plan.recordings}
     assert texts["prompts-it-activated"] == "Attivato."

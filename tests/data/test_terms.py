@@ -44,7 +44,7 @@ def _source(domain: DomainParams, project: Path) -> Terms:
 
 @pytest.fixture(scope="module")
 def reach(cache: Path) -> Reach:
-    return Reach(cache, True, 10.0)
+    return Reach(cache, offline=False, timeout=10.0)
 
 
 def _rows(plan: Plan) -> list[Utterance]:
