@@ -24,9 +24,18 @@ class Row:
 
 
 def write_section(path: Path, title: str, note: str, rows: Sequence[Row]) -> None:
-    """Write or replace the section `title`."""
-    lines = [f"## {title}", "", note, "", "| what | figure | rests on |", "|---|---:|---|"]
-    lines += [f"| {row.name} | {row.value} | {row.rests_on} |" for row in rows]
+    """Write or replace the section `title`, a table of figures."""
+    cells = [(row.name, row.value, row.rests_on) for row in rows]
+    write_table(path, title, note, ("what", "figure", "rests on"), cells)
+
+
+def write_table(
+    path: Path, title: str, note: str, header: Sequence[str], rows: Sequence[Sequence[str]]
+) -> None:
+    """Write or replace the section `title`: a table whose second column is a figure."""
+    rule = ["---:" if column == 1 else "---" for column in range(len(header))]
+    lines = [f"## {title}", "", note, "", f"| {' | '.join(header)} |", f"|{'|'.join(rule)}|"]
+    lines += [f"| {' | '.join(row)} |" for row in rows]
     section = "\n".join(lines) + "\n"
     text = path.read_text() if path.is_file() else _HEAD
     head, *sections = text.split("\n## ")

@@ -15,6 +15,7 @@ from voiceforge.params.evaluation import GateParams as GateParams
 from voiceforge.params.evaluation import GatesParams as GatesParams
 from voiceforge.params.loading import domain_params as domain_params
 from voiceforge.params.loading import load_params as load_params
+from voiceforge.params.loading import overlay as overlay
 from voiceforge.params.loading import parse_params as parse_params
 from voiceforge.params.samples import NoSpeechSound as NoSpeechSound
 from voiceforge.params.samples import SampleParams as SampleParams

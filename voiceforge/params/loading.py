@@ -56,7 +56,7 @@ def parse_params(text: str, path: Path) -> dict[str, DomainParams]:
         if not isinstance(value, dict):
             raise UsageError(f"{path}: {key} is {value!r}. It must be a mapping.")
     return {
-        str(name): _domain(path, str(name), _overlay(defaults, own))
+        str(name): _domain(path, str(name), overlay(defaults, own))
         for name, own in domains.items()
     }
 
@@ -76,10 +76,11 @@ def domain_params(path: Path, name: str) -> DomainParams:
     return domains[name]
 
 
-def _overlay(below: Any, above: Any) -> Any:
+def overlay(below: Any, above: Any) -> Any:
+    """The values of `above` laid over those of `below`: mappings key by key, all else whole."""
     if isinstance(below, dict) and isinstance(above, dict):
         return {
-            key: _overlay(below.get(key), above.get(key, below.get(key)))
+            key: overlay(below.get(key), above.get(key, below.get(key)))
             for key in {**below, **above}
         }
     return below if above is None else above
