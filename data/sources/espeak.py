@@ -1,4 +1,4 @@
-"""Synthetic accents: eSpeak NG speaks the texts of the telephone prompts.
+"""Synthetic accents: eSpeak NG speaks the texts of the telephone prompts, or everyday sentences.
 
 A speaker is a voice variant in an accent, such as "en-gb-scotland+f2"; params.yaml gives every
 variant to one split, and it speaks only texts of that split, so that neither a voice nor a text
@@ -14,8 +14,14 @@ from typing import Any, TypeVar
 
 from data.sources.base import Plan, Reach, Recording, Speech
 from data.sources.espeak_library import accents, voices
-from data.sources.prompts import Prompts
-from data.sources.spoken_texts import shuffled, speakable
+from data.sources.spoken_texts import (
+    SpokenText,
+    short_id,
+    shuffled,
+    speakable,
+    texts_fingerprint,
+    texts_of,
+)
 from data.splits import hash_split
 from data.utterance import Split
 from voiceforge.errors import UsageError
@@ -48,7 +54,7 @@ class Espeak:
             SourceError, IntegrityError: the texts cannot be had.
         """
         check_voices(self.params)
-        texts = Prompts(self.params.language).plan(reach).recordings
+        texts = texts_of(self.params.texts, self.params.language, reach)
         return plan_speech(self.params, self.splits, texts)
 
     def fingerprint(self) -> Any:
@@ -56,11 +62,11 @@ class Espeak:
             "espeak": self.params.model_dump(mode="json"),
             "splits": self.splits.model_dump(mode="json"),
             "library": version("espeakng-loader"),
-            "texts": Prompts(self.params.language).fingerprint(),
+            "texts": texts_fingerprint(self.params.texts, self.params.language),
         }
 
 
-def plan_speech(params: EspeakSource, splits: SplitParams, texts: Sequence[Recording]) -> Plan:
+def plan_speech(params: EspeakSource, splits: SplitParams, texts: Sequence[SpokenText]) -> Plan:
     """Pair texts with voices, deterministically and evenly.
 
     Train and dev: `clips_per_accent` clips. Test: the held-out texts rotate over the test voices
@@ -68,7 +74,7 @@ def plan_speech(params: EspeakSource, splits: SplitParams, texts: Sequence[Recor
     texts need many clips for few words.
     """
     texts_by_key, skipped = speakable(texts)
-    by_split: dict[Split, list[tuple[str, Recording]]] = {"train": [], "dev": [], "test": []}
+    by_split: dict[Split, list[tuple[str, SpokenText]]] = {"train": [], "dev": [], "test": []}
     for key, text in texts_by_key.items():
         by_split[hash_split(key, splits)].append((key, text))
     recordings = [
@@ -81,8 +87,8 @@ def plan_speech(params: EspeakSource, splits: SplitParams, texts: Sequence[Recor
 
 
 def _pairs(
-    params: EspeakSource, split: Split, texts: Sequence[Recording]
-) -> Iterator[tuple[Recording, str]]:
+    params: EspeakSource, split: Split, texts: Sequence[SpokenText]
+) -> Iterator[tuple[SpokenText, str]]:
     if split == "test":
         sentences = [text for text in texts if len(text.text.split()) >= _SENTENCE]
         short = [text for text in texts if len(text.text.split()) < _SENTENCE]
@@ -107,10 +113,9 @@ def rotation(texts: Sequence[Text], voices: Sequence[Voice]) -> Iterator[tuple[T
             yield text, voices[(at + turn) % len(voices)]
 
 
-def _spoken(text: Recording, accent: str, voice: str) -> Recording:
-    name = text.id.removeprefix(f"prompts-{text.language}-")
+def _spoken(text: SpokenText, accent: str, voice: str) -> Recording:
     return Recording(
-        id=f"espeak-{accent}-{voice.lower()}-{name}",
+        id=f"espeak-{accent}-{voice.lower()}-{short_id(text)}",
         text=text.text,
         language=text.language,
         accent=accent,

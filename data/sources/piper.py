@@ -1,4 +1,4 @@
-"""A natural synthetic voice: Piper speaks the texts of the telephone prompts.
+"""A natural synthetic voice: Piper speaks the telephone prompts, or everyday sentences.
 
 A voice is an ONNX model with its configuration beside it, of the catalogue or one's own, and one
 speaker. It speaks texts of all splits: a source of so few speakers is split by text alone.
@@ -15,8 +15,14 @@ from data import catalogue
 from data.fetch import fetch
 from data.sources.base import Plan, Reach, Recording, Speech, from_project, slug
 from data.sources.piper_voice import VoiceFacts, piper_version, read_facts
-from data.sources.prompts import Prompts
-from data.sources.spoken_texts import shuffled, speakable
+from data.sources.spoken_texts import (
+    SpokenText,
+    short_id,
+    shuffled,
+    speakable,
+    texts_fingerprint,
+    texts_of,
+)
 from voiceforge.errors import UsageError
 from voiceforge.params import PiperSource
 
@@ -87,7 +93,7 @@ class Piper:
             SourceError, IntegrityError: the voice or the texts cannot be had.
         """
         facts = find_voice(self.params.voice, self.params.language, self.project, reach)
-        texts, skipped = speakable(Prompts(self.params.language).plan(reach).recordings)
+        texts, skipped = speakable(texts_of(self.params.texts, self.params.language, reach))
         chosen = shuffled(list(texts.items()), facts.name)[: self.params.clips]
         return Plan(tuple(self._spoken(text, facts) for text in chosen), skipped=skipped)
 
@@ -95,7 +101,7 @@ class Piper:
         return {
             "piper": self.params.model_dump(mode="json"),
             **voice_fingerprint(self.params.voice, self.project),
-            "texts": Prompts(self.params.language).fingerprint(),
+            "texts": texts_fingerprint(self.params.texts, self.params.language),
         }
 
     def _licence(self) -> str:
@@ -105,10 +111,9 @@ class Piper:
             return catalogue.entry(self.params.voice).licence
         return "unknown"
 
-    def _spoken(self, text: Recording, facts: VoiceFacts) -> Recording:
-        name = text.id.removeprefix(f"prompts-{text.language}-")
+    def _spoken(self, text: SpokenText, facts: VoiceFacts) -> Recording:
         return Recording(
-            id=slug(f"piper-{facts.name}-{name}"),
+            id=slug(f"piper-{facts.name}-{short_id(text)}"),
             text=text.text,
             language=text.language,
             accent=facts.language or text.language,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from data.diff import FIELDS, Change, Diff, DiffRow, Move, diff
@@ -61,7 +61,6 @@ def by_row(before: list[Utterance], after: list[Utterance]) -> Diff:
     )
 
 
-@settings(deadline=None)  # the first one imports Arrow
 @given(_corpora, _corpora)
 def test_columns_say_what_rows_do(before: list[Utterance], after: list[Utterance]) -> None:
     expected = by_row(before, after)

@@ -202,4 +202,4 @@ class Moves(RuleBasedStateMachine):
 
 
 TestMoves = Moves.TestCase
-TestMoves.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+TestMoves.settings = settings(max_examples=40, stateful_step_count=20)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from data.columns import with_splits
@@ -305,7 +305,6 @@ def test_the_shipped_domains_are_split_as_published(
     assert digest(assigned) == frozen
 
 
-@settings(deadline=None)  # the first one imports Arrow
 @given(_corpora, _corpora)
 def test_an_arrow_table_is_split_as_its_rows_are(
     rows: list[Utterance], more: list[Utterance]

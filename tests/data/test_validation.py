@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 import regex
 import soundfile
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from data.audio import SAMPLE_RATE, Samples, encode_flac, resample
@@ -378,7 +378,6 @@ def derived(texts: list[str], language: str) -> pd.DataFrame:
     return frame
 
 
-@settings(deadline=None)
 @given(texts=st.lists(TEXT, min_size=1, max_size=8), language=st.sampled_from(sorted(SCRIPTS)))
 def test_letters_and_scripts_are_counted_as_another_engine_counts_them(
     texts: list[str], language: str
@@ -422,7 +421,6 @@ def test_languages_are_written_in_their_own_scripts() -> None:
     assert derived(["привет"], "tlh")["foreign_letters"].tolist() == [0.0]  # not known: not checked
 
 
-@settings(deadline=None)
 @given(text=st.text(st.characters(categories=["L", "N", "P", "Zs"], exclude_characters="()[]{}<>")))
 def test_a_text_without_brackets_or_damage_is_not_called_bracketed_or_damaged(text: str) -> None:
     shipped = load_params(Path(__file__).parents[2] / "params.yaml")["telephony-en"].validation

@@ -20,7 +20,7 @@ from serving.engines.contracts import Engine, EngineSpec
 from training.base_models import resolve
 
 # First examples load libraries, and the machine may be busy: time is no property under test.
-settings.register_profile("patient", deadline=None)
+settings.register_profile("patient")
 settings.load_profile("patient")
 
 VOCABULARY = (

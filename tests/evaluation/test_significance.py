@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -90,7 +90,7 @@ def test_agrees_with_scipy_where_every_utterance_is_its_own_cluster() -> None:
     assert ours.high == pytest.approx(theirs.high, abs=1e-3)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(COUNTS)
 def test_swapping_the_models_mirrors_the_difference(rows: list[tuple[int, ...]]) -> None:
     a, b, words, clusters = columns(rows)
@@ -103,7 +103,7 @@ def test_swapping_the_models_mirrors_the_difference(rows: list[tuple[int, ...]])
     assert (one.a, one.b) == (two.b, two.a)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(COUNTS, st.integers(2, 4))
 def test_more_voices_of_the_same_texts_add_no_certainty(
     rows: list[tuple[int, ...]], voices: int
@@ -116,8 +116,9 @@ def test_more_voices_of_the_same_texts_add_no_certainty(
     assert (one.value, one.low, one.high) == pytest.approx((many.value, many.low, many.high))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(COUNTS)
+@example([(1, 0, 1, 0), (1, 1, 1, 2), (1, 1, 2, 1)])
 def test_reduction_tells_the_same_story_as_the_difference(rows: list[tuple[int, ...]]) -> None:
     a, b, words, clusters = columns(rows)
     found = paired_bootstrap(a, b, words, clusters, confidence=0.9, resamples=200, seed=3)
@@ -126,7 +127,9 @@ def test_reduction_tells_the_same_story_as_the_difference(rows: list[tuple[int, 
         assert found.reduction.value == pytest.approx(-found.difference.value / found.b.value)
         assert found.reduction.high <= 1.0
     else:
-        assert found.b.low == 0.0 or found.difference.clusters == 1
+        # Resamples without an error of b say nothing of a share of its errors.
+        by_text = np.bincount(clusters, weights=b)[np.unique(clusters)]
+        assert by_text.min() == 0.0 or found.difference.clusters == 1
 
 
 def test_no_errors_at_all_is_not_certainty() -> None:

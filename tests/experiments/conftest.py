@@ -10,7 +10,7 @@ from hypothesis import settings
 from evaluation.comparison import Comparison, Slice
 from evaluation.estimate import Estimate
 
-settings.register_profile("patient", deadline=None)
+settings.register_profile("patient")
 settings.load_profile("patient")
 
 Compared = Callable[..., Comparison]

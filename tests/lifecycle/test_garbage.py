@@ -62,7 +62,7 @@ class History:
         return made
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=10),
     st.integers(1, 3),

@@ -15,7 +15,7 @@ from serving.longform import cut, join, transcribe
 RATE = 16_000
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seconds=st.floats(0, 120), seed=st.integers(0, 9), gaps=st.lists(st.floats(0, 120)))
 def test_segments_cover_every_sample_once(seconds: float, seed: int, gaps: list[float]) -> None:
     samples = np.random.default_rng(seed).normal(0, 0.1, round(seconds * RATE)).astype(np.float32)

@@ -54,7 +54,7 @@ def talk(draw: st.DrawFn) -> Samples:
 CHUNKS = st.lists(st.integers(0, 20_000), max_size=40)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(samples=talk(), one=CHUNKS, other=CHUNKS)
 def test_any_chunking_gives_the_same_finals(
     samples: Samples, one: list[int], other: list[int]
@@ -62,7 +62,7 @@ def test_any_chunking_gives_the_same_finals(
     assert finals(run(samples, one)) == finals(run(samples, other))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(samples=talk(), chunks=CHUNKS)
 def test_every_sample_is_in_one_segment_or_in_silence(samples: Samples, chunks: list[int]) -> None:
     segments = [
@@ -84,7 +84,7 @@ def detector_says(detector: EnergyDetector, frame: Samples) -> bool:
     return detector.is_speech(frame)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(samples=talk(), chunks=CHUNKS)
 def test_a_final_is_what_its_segment_sounds_like(samples: Samples, chunks: list[int]) -> None:
     for number, final in enumerate(finals(run(samples, chunks))):
@@ -94,7 +94,7 @@ def test_a_final_is_what_its_segment_sounds_like(samples: Samples, chunks: list[
         assert final.words[0].start == pytest.approx(final.start, abs=0.006)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(samples=talk(), chunks=CHUNKS)
 def test_interims_belong_to_the_segment_that_is_open(samples: Samples, chunks: list[int]) -> None:
     closed = 0

@@ -44,7 +44,7 @@ def test_a_language_without_spaces_is_split_into_characters(tokenizer: Tokenizer
     assert words_of(tokenizer, "電話番号。", "ja") == ["電", "話", "番", "号。"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(tokens=st.lists(st.integers(0, 50_255), max_size=30))
 def test_no_token_is_lost_whatever_the_model_says(tokenizer: Tokenizer, tokens: list[int]) -> None:
     groups = split_words(tokens, tokenizer.decode, "en")
@@ -52,7 +52,7 @@ def test_no_token_is_lost_whatever_the_model_says(tokenizer: Tokenizer, tokens: 
     assert all(groups)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_words_lie_in_order_inside_the_clip(tokenizer: Tokenizer, data: st.DataObject) -> None:
     tokens = data.draw(st.lists(st.integers(0, 50_255), min_size=1, max_size=15))

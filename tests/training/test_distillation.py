@@ -64,7 +64,7 @@ def lesson_with(
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 2**32 - 1),
     clips=st.lists(st.tuples(st.integers(0, 3), st.integers(1, 5)), min_size=1, max_size=4),
@@ -96,7 +96,7 @@ def test_tokens_are_compared_as_slowly_where_the_teacher_agrees_and_nowhere_else
     assert float(got) == pytest.approx(expected / count, rel=2e-3, abs=2e-3)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     seed=st.integers(0, 2**32 - 1),
     frames=st.lists(st.integers(0, 12), min_size=1, max_size=4),

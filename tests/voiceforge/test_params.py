@@ -39,9 +39,10 @@ def test_a_domain_is_the_defaults_under_its_own_keys(shipped: dict[str, Any]) ->
     english, italian = params.values()
     assert english.training.steps == 7
     assert english.training.rank == shipped["defaults"]["training"]["rank"]
-    assert italian.training.steps == shipped["defaults"]["training"]["steps"]
-    own = shipped["domains"]["telephony-it"]["training"]["learning_rate"]
-    assert italian.training.learning_rate == own
+    assert italian.training.rank == shipped["defaults"]["training"]["rank"]
+    own = shipped["domains"]["telephony-it"]["training"]
+    assert italian.training.learning_rate == own["learning_rate"]
+    assert italian.training.steps == own["steps"] != 7
     assert (italian.evaluation.normaliser, english.evaluation.normaliser) == (
         "whisper-basic",
         "whisper-english",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from voiceforge.errors import UsageError
@@ -130,7 +130,6 @@ entries = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(names, entries, min_size=1, max_size=3),
     st.booleans(),

@@ -56,8 +56,7 @@ def parse_params(text: str, path: Path) -> dict[str, DomainParams]:
         if not isinstance(value, dict):
             raise UsageError(f"{path}: {key} is {value!r}. It must be a mapping.")
     return {
-        str(name): _domain(path, str(name), overlay(defaults, own))
-        for name, own in domains.items()
+        str(name): _domain(path, str(name), overlay(defaults, own)) for name, own in domains.items()
     }
 
 

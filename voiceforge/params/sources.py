@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
 from voiceforge.params.base import Consent, LanguageCode, Positive, Strict
 
 PromptLanguage = Literal["en", "es", "fr", "it", "ru"]
+SENTENCE_LANGUAGES = ("en", "es", "it")
+"""Of which the catalogue has everyday sentences."""
 
 
 class _OwnRecordings(Strict):
@@ -173,32 +175,49 @@ class Voices(Strict):
 
 class ClipsPerAccent(Strict):
     train: Positive = Field(description="Clips for training, of each accent.")
-    dev: Positive = Field(description="Clips for dev, of each accent.")
+    dev: int = Field(ge=0, description="Clips for dev, of each accent; 0 for none.")
 
 
-class EspeakSource(Strict):
+class _MachineSpeech(Strict):
+    """Texts that a machine speaks."""
+
+    texts: Literal["prompts", "sentences"] = Field(
+        description="What is spoken: the telephone prompts of the catalogue, or its everyday "
+        f"sentences ({', '.join(SENTENCE_LANGUAGES)})."
+    )
+    language: PromptLanguage = Field(description="Language of the texts and voices.")
+
+    @model_validator(mode="after")
+    def _has_texts(self) -> Self:
+        if self.texts == "sentences" and self.language not in SENTENCE_LANGUAGES:
+            raise ValueError(
+                f"the catalogue has no sentences in {self.language!r}, only in "
+                f"{', '.join(SENTENCE_LANGUAGES)}"
+            )
+        return self
+
+
+class EspeakSource(_MachineSpeech):
     """Synthetic accents: eSpeak NG speaks the texts of another source."""
 
     kind: Literal["espeak"] = Field(description="This kind of source.")
-    texts: Literal["prompts"] = Field(description="Whose texts are spoken.")
-    language: PromptLanguage = Field(description="Language of the texts and voices.")
     accents: tuple[str, ...] = Field(
         min_length=1, description="eSpeak accents, such as `en-gb-scotland`."
     )
     voices: Voices
     clips_per_accent: ClipsPerAccent
-    words_per_accent: Positive = Field(
-        description="Held-out words of each accent, as far as texts and test voices reach."
+    words_per_accent: int = Field(
+        ge=0,
+        description="Held-out words of each accent, as far as texts and test voices reach; 0 for "
+        "none, where the source is for training alone.",
     )
 
 
-class PiperSource(Strict):
+class PiperSource(_MachineSpeech):
     """A natural synthetic voice: Piper speaks the texts of another source (needs the extra
     `piper`)."""
 
     kind: Literal["piper"] = Field(description="This kind of source.")
-    texts: Literal["prompts"] = Field(description="Whose texts are spoken.")
-    language: PromptLanguage = Field(description="Language of the texts and the voice.")
     voice: str = Field(
         description="Name in the catalogue ([data-sources.md](data-sources.md#piper)), or the path "
         "of a voice's `.onnx` with its `.onnx.json` beside it."

@@ -52,7 +52,7 @@ def test_the_shipped_parameters_change_nothing(shipped: AugmentationParams) -> N
     assert all(on(shipped, 0.1, name).is_on for name in EFFECTS)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(), st.integers(0, 10**9), st.sampled_from(EFFECTS))
 def test_an_effect_is_the_same_whatever_the_others_do(
     shipped: AugmentationParams, seed: int, position: int, name: str
@@ -162,7 +162,7 @@ def test_effects_come_in_the_order_of_a_call(
     assert not np.allclose(heard, codec_first, atol=1e-3)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.integers(0, 40_000), st.floats(0.0, 1.0))
 def test_any_clip_keeps_the_length_of_its_speed_and_the_range(
     shipped: AugmentationParams, voices: list[Samples], position: int, length: int, gain: float

@@ -74,7 +74,7 @@ def test_g711_gives_the_value_of_the_standard_in_whose_interval_a_sample_lies(
     assert np.mean(ours != theirs) < 0.01
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 4000))
 def test_gsm_frames_mean_to_ffmpeg_what_they_mean_here(speech: Samples, start: int) -> None:
     """The same GSM 06.10 frames, decoded by libsndfile and by FFmpeg, bit by bit."""
@@ -147,7 +147,7 @@ def test_opus_keeps_more_the_more_bits_it_has(speech: Samples) -> None:
     assert np.all(np.diff([distortion(rate) for rate in rates]) < 0)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.sampled_from(KINDS), st.integers(0, 9000), st.floats(0.0, 1.0))
 def test_any_clip_keeps_its_length_and_range(
     codec: tuple[CodecKind, int], length: int, level: float

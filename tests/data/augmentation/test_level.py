@@ -58,7 +58,7 @@ def test_speech_has_the_level_that_the_recommendation_finds(voices: list[Samples
         assert active_level(padded) == pytest.approx(p56(padded), abs=0.05)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.floats(-40.0, -12.0), st.floats(0.2, 0.9))
 def test_pauses_do_not_count(level: float, share: float) -> None:
     """Noise bursts with long pauses: the level of the bursts, not that of the whole."""
@@ -71,7 +71,7 @@ def test_pauses_do_not_count(level: float, share: float) -> None:
 
 
 @given(st.floats(-20.0, 20.0))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_a_gain_moves_the_level_by_itself(gain: float) -> None:
     samples = np.random.default_rng(1).standard_normal(20_000).astype(np.float32) * 0.03
     louder = (samples * 10 ** (gain / 20)).astype(np.float32)

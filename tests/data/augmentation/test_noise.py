@@ -37,7 +37,7 @@ def test_noise_has_as_many_samples_as_asked_for_and_repeats_with_its_seed(length
         assert (first != other).any()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(snr=st.floats(-10.0, 60.0), kind=st.sampled_from(["white", "pink", "babble"]))
 def test_the_ratio_is_the_one_asked_for(
     speech: Samples, voices: list[Samples], snr: float, kind: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from data.audio import Samples
@@ -28,7 +28,6 @@ def test_no_rate_loses_nothing_and_a_burst_of_one_is_never_longer() -> None:
     assert not (lost[1:] & lost[:-1]).any()
 
 
-@settings(deadline=None)
 @given(st.lists(st.booleans(), min_size=1, max_size=40), st.integers(0, PACKET - 1))
 def test_packets_that_came_are_untouched_and_lost_ones_are_silence_or_fading_copies(
     losses: list[bool], cut: int

@@ -33,7 +33,7 @@ def test_the_decay_takes_as_long_as_asked_for(rt60: float) -> None:
     assert np.mean(ratios) == pytest.approx(1.0, abs=0.05)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(), st.floats(0.1, 1.2), st.floats(0.1, 5.0))
 def test_mouth_and_microphone_are_inside_at_the_distance_or_as_far_as_fits(
     seed: int, rt60: float, distance: float

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from data.audio import SAMPLE_RATE, Samples
 from data.augmentation.speed import change_speed
 
 
-@settings(deadline=None)
 @given(st.integers(0, 20_000), st.floats(0.5, 2.0))
 def test_duration_is_divided_by_the_ratio(length: int, ratio: float) -> None:
     samples = np.random.default_rng(length).uniform(-1, 1, length).astype(np.float32)
