@@ -6,8 +6,8 @@
 The test set has no part in it, so that defaults may be chosen by it. Of the domain's train split a
 share of the texts (--held) is set aside; variants train on the rest, keep their best step by dev,
 and are judged on the texts set aside: as they are served (at clip length), in 30 s windows, and on
-general speech whose texts no split of training has (a multilingual model: prompts in its other
-languages; an English one: Piper's voice). Base models are heard in 30 s windows. Differences are
+general speech whose texts are in no training (a multilingual model: prompts in its other languages
+that are dev by their hash; an English one: everyday sentences in Piper's voice). Base models are heard in 30 s windows. Differences are
 paired, whole texts are drawn. Variants are read from benchmarks/ablation.yaml: changes to the
 `training` block of the domain. What is measured is kept and a killed training goes on.
 --write puts the table into docs/training.md.
@@ -68,6 +68,7 @@ RECIPE = "recipe"
 HELD, WINDOWS, GENERAL = "held", "windows", "general"
 _VERSION = 1
 _WINDOW_CLIPS = 60
+_SENTENCES = 600
 _HEADER = (
     "variant", "words wrong", "against the base", "against the recipe", "in 30 s windows",
     "general speech, against the base", "steps kept of", "minutes", "speech a second", "memory",
@@ -331,9 +332,10 @@ class Ablation:
         return found
 
     def _general_speech(self) -> Artifact:
-        """Recordings whose texts are by their hash in dev, in the corpora of all domains."""
+        """Recordings whose texts by their hash are in the train split of no domain."""
         settings, domain = self._origin.settings, self._workspace.domain
         sources: list[Source] = []
+        held = {"dev"}  # the test texts of prompts are some domain's test set
         if base_model(self._origin).multilingual:
             sources += [
                 PromptsSource(kind="prompts", language=language)
@@ -341,12 +343,16 @@ class Ablation:
                 if language != domain.language
             ]
         else:
+            held.add("test")
             sources.append(
                 PiperSource(
-                    kind="piper", texts="prompts", language="en", voice="piper-joe-en-us", clips=600
+                    kind="piper",
+                    texts="sentences",
+                    language="en",
+                    voice="piper-joe-en-us",
+                    clips=_SENTENCES,
                 )
             )
-        trained = {text_key(row.text) for row in self._learnt if row.split == "train"}
 
         def build(folder: Path, _: Path) -> Mapping[str, Any]:
             build_corpus(
@@ -359,12 +365,7 @@ class Ablation:
                 workers=settings.threads,
             )
             rows = read_utterances(folder / UTTERANCES)
-            kept = [
-                row
-                for row in rows
-                if text_key(row.text) not in trained
-                and hash_split(text_key(row.text), domain.splits) == "dev"
-            ]
+            kept = [row for row in rows if hash_split(text_key(row.text), domain.splits) in held]
             write_utterances(folder / UTTERANCES, kept)
             return {"utterances": len(kept)}
 
