@@ -7,10 +7,10 @@ The test set has no part in it, so that defaults may be chosen by it. Of the dom
 share of the texts (--held) is set aside; variants train on the rest, keep their best step by dev,
 and are judged on the texts set aside: as they are served (at clip length), in 30 s windows, and on
 general speech whose texts are in no training (a multilingual model: prompts in its other languages
-that are dev by their hash; an English one: everyday sentences in Piper's voice). Base models are heard in 30 s windows. Differences are
-paired, whole texts are drawn. Variants are read from benchmarks/ablation.yaml: changes to the
-`training` block of the domain. What is measured is kept and a killed training goes on.
---write puts the table into docs/training.md.
+that are dev by their hash; an English one: everyday sentences in Piper's voice). Base models are
+heard in 30 s windows. Differences are paired, whole texts are drawn. Variants are read from
+benchmarks/ablation.yaml: changes to the `training` block of the domain. What is measured is kept
+and a killed training goes on. --write puts the table into docs/training.md.
 """
 
 from __future__ import annotations
