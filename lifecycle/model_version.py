@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lifecycle import adapter, engine, merged_model, model_card, predictions, reports
+from lifecycle import adapter, engine, merged_model, model_card, predictions, replay, reports
 from lifecycle.adapter import open_registry as open_registry
 from lifecycle.artifacts import Artifact
 from lifecycle.base_model import base_model
@@ -97,6 +97,7 @@ def _record(workspace: Workspace) -> RunRecord:
                 metrics[f"base word error rate {name}"] = float(row["base"])
     name = f"corpora/{domain.name}"
     training = open_registry(workspace).training_run(domain.name, trained.key)
+    replayed = trained.inputs.get(replay.STAGE)
     return RunRecord(
         training=training,
         params={
@@ -122,6 +123,7 @@ def _record(workspace: Workspace) -> RunRecord:
             "corpus_sha256": workspace.current("corpus").sha256,
             "splits_sha256": workspace.current("splits").sha256,
             "adapter_sha256": trained.sha256,
+            **({"replay_sha256": replayed} if replayed else {}),
             **({"training_run": training} if training else {}),
             "merged_sha256": str(workspace.current(merged_model.STAGE).summary["tensors_sha256"]),
         },

@@ -1,9 +1,9 @@
 """What of a domain's artifacts and models holds a speaker, or learned from one.
 
-Tables name speakers; everything else is found by lineage: an adapter's manifest names the splits it
-was trained on, a model version's tags and a certificate's summary likewise. Before a table of
-splits is deleted, the speakers of its sides are kept as hashes, so that a later question about
-another speaker still finds its answer.
+Tables name speakers; everything else is found by lineage: an adapter's manifest names the splits
+and the replayed speech it was trained on, a model version's tags and a certificate's summary
+likewise. Before such a table is deleted, the speakers of its sides are kept as hashes, so that a
+later question about another speaker still finds its answer.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from lifecycle import adapter, certificate, predictions, reports, splits
+from lifecycle import adapter, certificate, predictions, replay, reports, splits
 from lifecycle.artifacts import MANIFEST, Artifact
 from lifecycle.workspace import Workspace
 from voiceforge.files import read_json, write_json
@@ -26,7 +26,9 @@ Learned = Literal["yes", "possibly"]
 """Whether a model was trained on the speaker; "possibly" where the corpus held them and the splits
 it was trained on are gone."""
 
-_SPLITS_TAG, _CORPUS_TAG = "splits_sha256", "corpus_md5"
+_SPLITS_TAG, _REPLAY_TAG, _CORPUS_TAG = "splits_sha256", "replay_sha256", "corpus_md5"
+_HEARD = (splits.STAGE, replay.STAGE)
+"""Whose tables say who was trained on."""
 _EXAMPLES = ("worst", "losses")
 _TABLES = ("utterances.parquet", "quarantine.parquet", predictions.TABLE)
 
@@ -105,7 +107,7 @@ def find_traces(
     versions = {
         entry.version: how
         for entry in known
-        if (how := sides.learned(entry.tags.get(_SPLITS_TAG, "")))
+        if (how := sides.learned(entry.tags, _SPLITS_TAG, _REPLAY_TAG))
         and (how == "yes" or entry.tags.get(_CORPUS_TAG) in corpora)
     }
     return Traces(
@@ -113,7 +115,7 @@ def find_traces(
         adapters={
             made.key: how
             for made in store.history(domain, adapter.STAGE)
-            if (how := sides.learned(made.inputs.get(splits.STAGE, "")))
+            if (how := sides.learned(made.inputs, *_HEARD))
         },
         versions=versions,
         champions=tuple(
@@ -124,9 +126,9 @@ def find_traces(
 
 
 def keep_sides(workspace: Workspace, forgotten: Forgotten) -> None:
-    """Write down, as hashes, who is on which side of every splits artifact there is."""
+    """Write down, as hashes, who is on which side of all that there is to train on."""
     for table in _tables(workspace):
-        if table.stage == splits.STAGE:
+        if table.stage in _HEARD:
             path = _sides_file(workspace, table.sha256)
             if not path.is_file():
                 heard = table.sides()
@@ -223,15 +225,21 @@ class _Sides:
         self._known = {
             table.sha256: frozenset(side for side, who in table.sides().items() if speaker in who)
             for table in tables
-            if table.stage == splits.STAGE
+            if table.stage in _HEARD
         }
 
-    def learned(self, splits_sha256: str) -> Learned | None:
-        """Whether what was trained on these splits learned from the speaker."""
-        sides = self._sides(splits_sha256)
-        if sides is None:
-            return "possibly"
-        return "yes" if "train" in sides else None
+    def learned(self, made_from: Mapping[str, str], splits: str, replay: str) -> Learned | None:
+        """Whether what was made from these tables learned from the speaker.
+
+        Args:
+            made_from: name -> sha256 of what it was made from.
+            splits, replay: the tables' names in it; a model may have replayed nothing.
+        """
+        tables = [made_from.get(splits, ""), *([made_from[replay]] if replay in made_from else [])]
+        sides = [self._sides(table) for table in tables]
+        if any(side is not None and "train" in side for side in sides):
+            return "yes"
+        return "possibly" if None in sides else None
 
     def tested(self, splits_sha256: str) -> bool:
         """Whether their held-out set is known to have the speaker."""

@@ -32,7 +32,7 @@ from data.releases import read_releases, release
 from data.remotes import RemoteSettings
 from data.sources.extracted import extracted
 from data.split_hash import text_key
-from data.tables import QUARANTINE, load_corpus, read_rejects, write_utterances
+from data.tables import QUARANTINE, UTTERANCES, load_corpus, read_rejects, write_utterances
 from data.utterance import Utterance
 from data.versions import checkout_version
 from evaluation.prediction import Prediction
@@ -105,7 +105,13 @@ class Calls:
 
         return self.workspace.make(stage, 0, inputs, {}, build)
 
-    def train(self, test: str, name: str = "model", test_set: str = "none") -> tuple[Artifact, str]:
+    def train(
+        self,
+        test: str,
+        name: str = "model",
+        test_set: str = "none",
+        replays: Mapping[str, str] = MappingProxyType({}),
+    ) -> tuple[Artifact, str]:
         """Splits with this speaker held out, and what is made from them; splits and version."""
         rows = [
             replace(row, split="test" if row.speaker == test else "train")
@@ -119,7 +125,7 @@ class Calls:
         )
         adapter = self.lay(
             "adapter",
-            {"splits": split.sha256},
+            {"splits": split.sha256, **replays},
             lambda out: write_text(out / "adapter_model.safetensors", name),
         )
         said = [Prediction(row.id, row.text, row.text, (-0.1,), 1.0, 0.1) for row in held]
@@ -145,6 +151,7 @@ class Calls:
             write_description(out / "engine", description)
 
         tags = {"splits_sha256": split.sha256, "corpus_md5": self.build()}
+        tags |= {f"{stage}_sha256": sha256 for stage, sha256 in replays.items()}
         version = self.registry.register(
             DOMAIN,
             RunRecord(tags=tags),
@@ -498,6 +505,17 @@ def test_models_that_learned_from_the_speaker_are_named_and_marked(
     assert again.traces.versions == {second: "yes"}
     reports = f"{again.report.stem}"
     assert calls.registry.version(DOMAIN, second).tags[TRAINED_TAG] == reports
+
+
+def test_a_model_that_only_replayed_the_speaker_is_named(calls: Calls) -> None:
+    rows = [replace(row, split="train") for row in rows_of(calls) if row.speaker == ID]
+    general = calls.lay("replay", {}, lambda out: write_utterances(out / UTTERANCES, rows))
+    calls.train(test=ID, name="first")
+    _, second = calls.train(test=ID, name="second", replays={"replay": general.sha256})
+    done = calls.forget()
+    assert done.traces.adapters == {calls.workspace.current("adapter").key: "yes"}
+    assert done.traces.versions == {second: "yes"}
+    assert not general.path.exists()
 
 
 def test_a_frozen_gate_set_gets_a_version_without_them_and_its_certificates_marks(
