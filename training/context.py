@@ -20,6 +20,9 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 from training.conversion import MULTILINGUAL_VOCABULARY
 from voiceforge.errors import UsageError
 
+_TOKENS_PER_SECOND = 8.0
+_TOKENS_AT_LEAST = 12
+
 
 class LengthMatchedEncoder(WhisperEncoder):  # type: ignore[misc]
     """Whisper's encoder without the demand for exactly 3000 frames."""
@@ -101,6 +104,37 @@ def prompt_tokens(
     return [int(tokenizer.convert_tokens_to_ids(name)) for name in names]
 
 
+def most_new_tokens(
+    model: WhisperForConditionalGeneration, prompt: Sequence[int], seconds: float
+) -> int:
+    """Bound on text tokens of a clip: a model that repeats itself is cut there.
+
+    Args:
+        prompt: the tokens before the text, which share the decoder's positions with it.
+        seconds: of the clip.
+    """
+    room = int(model.config.max_target_positions) - len(prompt)
+    return min(_TOKENS_AT_LEAST + int(_TOKENS_PER_SECOND * seconds), room)
+
+
+def greedy_config(
+    model: WhisperForConditionalGeneration, prompt: Sequence[int], max_new_tokens: int
+) -> GenerationConfig:
+    """Greedy decoding after a prompt, with Whisper's own suppressed tokens."""
+    own = model.generation_config
+    end = int(own.eos_token_id)
+    return GenerationConfig(
+        max_new_tokens=max_new_tokens,
+        do_sample=False,
+        num_beams=1,
+        eos_token_id=end,
+        pad_token_id=end,
+        decoder_start_token_id=prompt[0],
+        suppress_tokens=own.suppress_tokens,
+        begin_suppress_tokens=own.begin_suppress_tokens,
+    )
+
+
 def greedy(
     model: WhisperForConditionalGeneration,
     mels: torch.Tensor,
@@ -118,18 +152,8 @@ def greedy(
     Returns:
         For every clip its tokens, without prompt, end and padding.
     """
-    own = model.generation_config
-    end = int(own.eos_token_id)
-    config = GenerationConfig(
-        max_new_tokens=max_new_tokens,
-        do_sample=False,
-        num_beams=1,
-        eos_token_id=end,
-        pad_token_id=end,
-        decoder_start_token_id=prompt[0],
-        suppress_tokens=own.suppress_tokens,
-        begin_suppress_tokens=own.begin_suppress_tokens,
-    )
+    end = int(model.generation_config.eos_token_id)
+    config = greedy_config(model, prompt, max_new_tokens)
     training = model.training
     model.eval()
     with torch.no_grad():

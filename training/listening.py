@@ -11,7 +11,13 @@ import torch
 from data.audio import SAMPLE_RATE, Samples
 from data.features import WINDOW_FRAMES, mel_frames
 from training.clips import make_mels
-from training.context import is_multilingual, load_model, prompt_tokens
+from training.context import (
+    greedy_config,
+    is_multilingual,
+    load_model,
+    most_new_tokens,
+    prompt_tokens,
+)
 from training.merging import DESCRIPTION
 from training.targets import SpecialTokens
 from voiceforge.files import read_json
@@ -23,8 +29,6 @@ SURE = -1.0
 OpenAI's own (whisper/transcribe.py)."""
 
 _BATCH = 8
-_TOKENS_PER_SECOND = 8.0
-_TOKENS_AT_LEAST = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,7 @@ class Listener:
     def _batch(
         self, clips: Sequence[Samples], prompt: list[int], times: bool, least: int
     ) -> list[Heard]:
-        from transformers import GenerationConfig, GenerationMixin, LogitsProcessorList
+        from transformers import GenerationMixin, LogitsProcessorList
         from transformers.generation.logits_process import WhisperTimeStampLogitsProcessor
 
         model, own = self.model, self.model.generation_config
@@ -121,22 +125,11 @@ class Listener:
         mels = make_mels(clips, min(frames, WINDOW_FRAMES), model.config.num_mel_bins)
         encoded = model.model.encoder(torch.from_numpy(mels))
         rules = [WhisperTimeStampLogitsProcessor(own, begin_index=len(prompt))] if times else []
-        bound = _TOKENS_AT_LEAST + int(_TOKENS_PER_SECOND * seconds)
-        config = GenerationConfig(
-            max_new_tokens=min(bound, self.special.positions - len(prompt)),
-            do_sample=False,
-            num_beams=1,
-            eos_token_id=end,
-            pad_token_id=end,
-            decoder_start_token_id=prompt[0],
-            suppress_tokens=own.suppress_tokens,
-            begin_suppress_tokens=own.begin_suppress_tokens,
-        )
         out = GenerationMixin.generate(
             model,
             encoder_outputs=encoded,
             decoder_input_ids=torch.tensor([prompt] * len(clips)),
-            generation_config=config,
+            generation_config=greedy_config(model, prompt, most_new_tokens(model, prompt, seconds)),
             logits_processor=LogitsProcessorList(rules),
         )
         said = model.model.decoder(input_ids=out, encoder_hidden_states=encoded[0])

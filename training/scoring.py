@@ -14,14 +14,12 @@ from data.utterance import Utterance
 from evaluation.metrics import per_utterance_errors
 from evaluation.text import normalise
 from training.clips import make_mels
-from training.context import greedy
+from training.context import greedy, most_new_tokens
 from training.recipe import Score, TrainingSpec
 
 _BATCH = 16
 _BATCH_SECONDS = 48.0
 """Bounds of a batch in clips and in padded audio; the second keeps long clips within memory."""
-_TOKENS_PER_SECOND = 8.0
-_TOKENS_AT_LEAST = 12
 
 
 def transcribe(
@@ -56,9 +54,7 @@ def transcribe(
         frames = min(max(mel_frames(seconds + silence), least_frames), WINDOW_FRAMES)
         clips = [read_flac(corpus / rows[index].audio) for index in chosen]
         mels = torch.from_numpy(make_mels(clips, frames, model.config.num_mel_bins))
-        bound = _TOKENS_AT_LEAST + int(_TOKENS_PER_SECOND * seconds)
-        room = model.config.max_target_positions - len(prompt)
-        tokens = greedy(model, mels, prompt, min(bound, room))
+        tokens = greedy(model, mels, prompt, most_new_tokens(model, prompt, seconds))
         for index, text in zip(chosen, tokens, strict=True):
             hypotheses[index] = tokenizer.decode(text, skip_special_tokens=True).strip()
     return hypotheses
