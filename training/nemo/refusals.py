@@ -7,6 +7,7 @@ from typing import Any
 
 from voiceforge.errors import UsageError
 from voiceforge.params import TrainingParams
+from voiceforge.params.training import ALL_LINEAR
 
 KNOWN = frozenset(
     {
@@ -18,8 +19,6 @@ KNOWN = frozenset(
     }
 )  # fmt: skip
 """Keys of the training block that this backend heeds."""
-
-ALL_LINEAR = "all-linear"
 
 
 def check_params(params: TrainingParams) -> None:
