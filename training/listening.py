@@ -20,13 +20,8 @@ from training.context import (
 )
 from training.merging import DESCRIPTION
 from training.targets import SpecialTokens
+from training.whisper_bounds import LEAST_LOG_PROB, MOST_NO_SPEECH
 from voiceforge.files import read_json
-
-NO_SPEECH = 0.6
-"""Probability of `<|nospeech|>` above which Whisper takes a window for silence, and"""
-SURE = -1.0
-"""mean log-probability of what it says there from which on it is believed nevertheless: both are
-OpenAI's own (whisper/transcribe.py)."""
 
 _BATCH = 8
 
@@ -53,7 +48,8 @@ class Heard:
     @property
     def is_nothing(self) -> bool:
         """Whether the model hears nobody: it ends at once, or Whisper's own rule says so."""
-        return self.ends_at_once or (self.no_speech > NO_SPEECH and self.log_prob < SURE)
+        is_silence = self.no_speech > MOST_NO_SPEECH and self.log_prob < LEAST_LOG_PROB
+        return self.ends_at_once or is_silence
 
 
 class Listener:

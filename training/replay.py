@@ -20,12 +20,8 @@ from data.splits import hash_split, text_key
 from data.utterance import Utterance
 from evaluation.metrics import word_errors
 from evaluation.text import normalise
+from training.whisper_bounds import LEAST_LOG_PROB, MOST_COMPRESSION, MOST_NO_SPEECH
 from voiceforge.params import SplitParams, ValidationParams
-
-LEAST_LOG_PROB = -1.0
-MOST_COMPRESSION = 2.4
-MOST_NO_SPEECH = 0.6
-"""Whisper's own bounds (`whisper.transcribe`), at which it tries again or hears silence."""
 
 MOST_WORD_ERRORS = 0.1
 """Of the base model's transcript where a reference is there: Distil-Whisper's bound (Gandhi et al.
