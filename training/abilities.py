@@ -199,7 +199,7 @@ def _silence(listener: Listener, speech: AbilitySpeech) -> Measured:
             for level in _SOUND_LEVELS if sound in ("white", "pink", "tones") else (0.0,):
                 clip = speech.clips[number % len(speech.clips)].samples
                 rng = generator(_SEED, sound, seconds, level)
-                made = _no_speech(sound, seconds, level, clip, rng)
+                made = no_speech(sound, round(seconds * SAMPLE_RATE), level, clip, rng)
                 sounds.append((f"{sound} {seconds:g} s {level:g} dB", made))
     heard = listener.hear([made for _, made in sounds], speech.language)
     items = [
@@ -213,12 +213,6 @@ def _silence(listener: Listener, speech: AbilitySpeech) -> Measured:
         "speech taken for nothing": float(sum(one.is_nothing for one in spoken)),
     }
     return Measured("silence", "sounds without speech that are given words", tuple(items), figures)
-
-
-def _no_speech(
-    sound: NoSpeechSound, seconds: float, level: float, clip: Samples, rng: np.random.Generator
-) -> Samples:
-    return no_speech(sound, round(seconds * SAMPLE_RATE), level, clip, rng)
 
 
 def _window(listener: Listener, speech: AbilitySpeech) -> Measured:

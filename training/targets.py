@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -212,12 +213,8 @@ class Composer:
 
 def special_kinds(plan: Sequence[Sequence[Draw]]) -> Mapping[str, int]:
     """How many draws of a plan are of each kind that is not plain."""
-    counts: dict[str, int] = {}
-    for batch in plan:
-        for draw in batch:
-            if draw.sample.kind != "plain":
-                counts[draw.sample.kind] = counts.get(draw.sample.kind, 0) + 1
-    return counts
+    kinds = (draw.sample.kind for batch in plan for draw in batch)
+    return Counter(kind for kind in kinds if kind != "plain")
 
 
 def _silence(seconds: float) -> Samples:
