@@ -14,6 +14,7 @@ from typing import Any
 
 from data.tables import UTTERANCES
 from training.recipe import LossPoint, Score, TrainingReport, TrainingSpec, best_step, has_words
+from training.weights import weight_hashes
 from voiceforge.errors import StorageError
 from voiceforge.files import (
     new_folder,
@@ -215,14 +216,13 @@ def _is_whole(checkpoint: Path) -> bool:
 
 def run_fingerprint(spec: TrainingSpec) -> str:
     """Hash of all that decides a run's outcome; folders and threads do not."""
-    weights = [spec.base] if spec.base.is_file() else sorted(spec.base.glob("*.safetensors"))
     return sha256_json(
         {
             "language": spec.language,
             "normaliser": spec.normaliser,
             "params": spec.params.outcome(),
             "utterances": sha256_file(spec.utterances),
-            "base": {path.name: sha256_file(path) for path in weights},
+            "base": weight_hashes(spec.base),
             **({"replay": sha256_file(spec.replay / UTTERANCES)} if spec.replay else {}),
             **({"terms": spec.drawn_terms} if spec.drawn_terms else {}),
         }

@@ -28,6 +28,7 @@ from training.distillation import (
     lesson_of,
 )
 from training.prepared import PreparedRun
+from training.weights import weight_hashes
 from voiceforge.errors import StorageError
 from voiceforge.files import sha256_file, sha256_json, storage_errors, write_bytes
 
@@ -56,10 +57,9 @@ class Teacher:
     def __init__(self, run: PreparedRun, folder: Path, *, bf16: bool) -> None:
         self._run, self._folder, self._bf16 = run, folder, bf16
         self._params = run.spec.params.distillation
-        weights = sorted(run.spec.base.glob("*.safetensors"))
         self._made_by = {
             "version": _VERSION,
-            "base": [sha256_file(path) for path in weights],
+            "base": list(weight_hashes(run.spec.base).values()),
             "bfloat16": bf16,
             "states": self._params.encoder > 0,
             "tokens": [CHOICES, self._params.temperature] if self._params.logits else None,

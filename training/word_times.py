@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from data.audio import read_flac
 from data.utterance import Utterance
 from training.alignment import SpokenWord, Transcribed, align_words
+from training.weights import weight_hashes
 from voiceforge.errors import UsageError
 from voiceforge.files import read_json, sha256_file, sha256_json, write_json
 
@@ -63,10 +64,7 @@ class WordTimes:
                     f"the language {clip.row.language!r} of {clip.row.id} is written without. Set "
                     "it to 0 in params.yaml."
                 )
-        made_by = {
-            "version": VERSION,
-            "base": [sha256_file(path) for path in sorted(self._base.glob("*.safetensors"))],
-        }
+        made_by = {"version": VERSION, "base": list(weight_hashes(self._base).values())}
         keys = {number: _key(clip, made_by) for number, clip in clips.items()}
         kept = read_json(self._file) if self._file and self._file.is_file() else {}
         missing = sorted(number for number in clips if keys[number] not in kept)
