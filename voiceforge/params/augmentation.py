@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -115,3 +115,8 @@ class AugmentationParams(Strict):
     def is_on(self) -> bool:
         """Whether anything is ever changed."""
         return any(effect.probability > 0.0 for effect in self.effects.values())
+
+    def outcome(self) -> dict[str, Any]:
+        """What a training's outcome depends on: nothing of effects that are off."""
+        fields = self.model_dump(mode="json")
+        return {name: fields[name] for name, effect in self.effects.items() if effect.probability}

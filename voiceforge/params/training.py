@@ -57,8 +57,6 @@ class DistillationParams(Strict):
         return self.logits > 0 or self.encoder > 0
 
 
-_SWITCHES = ("rslora", "dora", "quantized_base")
-
 ALL_LINEAR = "all-linear"
 """In place of names of targets: every linear layer but the output projection."""
 
@@ -150,25 +148,18 @@ class TrainingParams(Strict):
         Adapters keep their key when a new switch appears that they were trained without.
         """
         fields = self.model_dump(mode="json")
-        if self.backend == "whisper":
-            del fields["backend"]
-        for switch in _SWITCHES:
-            if not fields[switch]:
-                del fields[switch]
-        del fields["gradient_checkpointing"]  # the same numbers, in less memory
-        fields = {**fields, "samples": self.samples.outcome()}
-        if not self.samples.is_on:
-            fields = _without(fields, "samples")
-        if not self.distillation.is_on:
-            fields = _without(fields, "distillation")
-        if not self.replay.share:
-            fields = _without(fields, "replay")
-        if self.term_factor == 1:
-            fields = _without(fields, "term_factor")
-        effects = self.augmentation.effects
-        used = {name: fields["augmentation"][name] for name in effects if effects[name].probability}
-        return {**fields, "augmentation": used} if used else _without(fields, "augmentation")
-
-
-def _without(fields: dict[str, Any], name: str) -> dict[str, Any]:
-    return {key: value for key, value in fields.items() if key != name}
+        fields["samples"] = self.samples.outcome()
+        fields["augmentation"] = self.augmentation.outcome()
+        is_on = {
+            "backend": self.backend != "whisper",
+            "rslora": self.rslora,
+            "dora": self.dora,
+            "quantized_base": self.quantized_base,
+            "gradient_checkpointing": False,  # the same numbers, in less memory
+            "term_factor": self.term_factor > 1,
+            "samples": self.samples.is_on,
+            "augmentation": self.augmentation.is_on,
+            "distillation": self.distillation.is_on,
+            "replay": self.replay.share > 0,
+        }
+        return {key: value for key, value in fields.items() if is_on.get(key, True)}
