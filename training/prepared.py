@@ -131,7 +131,7 @@ class PreparedRun:
             _with_terms(spec, clips),
         )
         chosen = choose_clips(dev, spec.params.dev_utterances, spec.params.seed)
-        augmenter = _augmenter(spec, clips)
+        augmenter = augmenter_of(spec, [clip.path for clip in clips])
         words = WordTimes(base, tokenizer, spec.base, workspace).of(
             {
                 draw.clip: clips[draw.clip]
@@ -281,14 +281,12 @@ def _with_terms(spec: TrainingSpec, clips: Sequence[Clip]) -> list[bool]:
     return [bool(vocabulary.find(text.split())) for text in texts]
 
 
-def _augmenter(spec: TrainingSpec, clips: Sequence[Clip]) -> Augmenter | None:
-    """What changes the clips; None where every effect is off."""
+def augmenter_of(spec: TrainingSpec, clips: Sequence[Path]) -> Augmenter | None:
+    """What changes the clips, which lie at these paths; None where every effect is off."""
     effects = spec.params.augmentation
     if not effects.is_on:
         return None
-    return Augmenter(
-        effects, spec.params.seed, len(clips), lambda clip: read_flac(clips[clip].path)
-    )
+    return Augmenter(effects, spec.params.seed, len(clips), lambda clip: read_flac(clips[clip]))
 
 
 def text_tokens(tokenizer: Any, text: str) -> list[int]:

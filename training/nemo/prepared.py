@@ -25,7 +25,7 @@ from training.nemo.refusals import check_params, check_targets
 from training.nemo.tasks import Task, Text, collate_texts, pad_token, task_of, tokenize
 from training.nemo.texts import check_language, choose_spelling
 from training.nemo.trainee import Trainee
-from training.prepared import train_and_dev
+from training.prepared import augmenter_of, train_and_dev
 from training.recipe import TrainingSpec
 from training.scoring import batches_of_like_length
 from voiceforge.errors import UsageError
@@ -95,7 +95,7 @@ class NemoRun:
             dev=choose_clips(dev, spec.params.dev_utterances, spec.params.seed),
             left_out=len(known) - len(clips),
             plan=plan_batches(durations, human, spec.params),
-            augmenter=_augmenter(spec, clips),
+            augmenter=augmenter_of(spec, [spec.corpus / clip.row.audio for clip in clips]),
             task=task,
             pad=pad_token(model),
             notes=(f"{type(model).__name__}, transcripts {spelling.name}", *task.notes),
@@ -199,16 +199,3 @@ def _trainable(spec: TrainingSpec, rows: Sequence[Utterance], task: Task, write:
             "maximum_seconds (at most 30) in params.yaml, or cut the recordings."
         )
     return fitting
-
-
-def _augmenter(spec: TrainingSpec, clips: Sequence[Clip]) -> Augmenter | None:
-    """What changes the clips; None where every effect is off."""
-    effects = spec.params.augmentation
-    if not effects.is_on:
-        return None
-    return Augmenter(
-        effects,
-        spec.params.seed,
-        len(clips),
-        lambda clip: read_flac(spec.corpus / clips[clip].row.audio),
-    )
