@@ -12,20 +12,18 @@ and its last merged model. --write adds the table to the project's docs/benchmar
 from __future__ import annotations
 
 import argparse
-import datetime
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from transformers.utils import logging
 
-from benchmarks.record import Row, write_section
-from data.audio import decode, read_flac
+from benchmarks.record import Row, machine_note, shown, write_section
+from data.audio import SAMPLE_RATE, decode, read_flac
 from data.sources.base import FileAudio, Reach
 from data.sources.prompts import Prompts
 from data.tables import read_utterances
 from data.utterance import Utterance
-from evaluation.runners import machine_name
 from lifecycle import merged_model, splits
 from lifecycle.base_model import base_model
 from lifecycle.workspace import Workspace, open_workspace
@@ -73,18 +71,14 @@ def main() -> None:
         measure_abilities(folder, speech, abilities=given.abilities, full_window=given.full)
         for folder in (before, after)
     )
-    rows = list(table_rows(compare(old, new)))
-    for row in rows:
-        print(f"{row.name:<66} {row.value:<52} {row.rests_on}", flush=True)
+    rows = shown(table_rows(compare(old, new)))
     if given.write:
-        note = (
-            f"{datetime.date.today().isoformat()}, {machine_name()}; "
-            f"`python -m benchmarks.abilities --domain {given.domain}`. Failures of the base "
-            "model, of the fine-tuned one, and the difference with its 95% interval: above 0 is "
-            "a loss."
+        note = machine_note(
+            f"python -m benchmarks.abilities --domain {given.domain}",
+            "Failures of the base model, of the fine-tuned one, and the difference with its 95% "
+            "interval: above 0 is a loss.",
         )
-        page = workspace.settings.project / "docs" / "benchmarks.md"
-        write_section(page, f"Abilities: {given.domain}", note, rows)
+        write_section(workspace.settings.project, f"Abilities: {given.domain}", note, rows)
 
 
 def chosen(rows: Sequence[Utterance], count: int) -> list[Utterance]:
@@ -138,7 +132,7 @@ def _others(workspace: Workspace) -> dict[str, tuple[Transcribed, ...]]:
         for recording in Prompts(language).plan(reach).recordings[:: _OF_EACH_OTHER * 2]:
             assert isinstance(recording.audio, FileAudio)
             samples = decode(recording.audio.path)
-            if _SHORTEST <= len(samples) / 16_000 <= _LONGEST and len(clips) < _OF_EACH_OTHER:
+            if _SHORTEST <= len(samples) / SAMPLE_RATE <= _LONGEST and len(clips) < _OF_EACH_OTHER:
                 clips.append(Transcribed(samples, recording.text))
         found[language] = tuple(clips)
     return found

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import datetime
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -25,7 +24,7 @@ from typing import Any, get_args
 import yaml
 from pydantic import ValidationError
 
-from benchmarks.record import write_table
+from benchmarks.record import machine_note, write_table
 from data.corpus import UTTERANCES, build_corpus
 from data.features import WINDOW_FRAMES
 from data.split_hash import hash_split, text_key
@@ -33,7 +32,6 @@ from data.tables import read_utterances, write_utterances
 from data.utterance import Utterance
 from evaluation.comparison import Comparison, Slice
 from evaluation.runners import (
-    machine_name,
     predict,
     read_predictions,
     stratified_sample,
@@ -100,10 +98,8 @@ def main() -> None:
         print(" | ".join(row), flush=True)
         rows.append(row)
     if given.write:
-        note = (
-            f"{datetime.date.today().isoformat()}, {machine_name()}; "
-            f"`python -m benchmarks.ablation --domain {given.domain}`. {ablation.note}"
-        )
+        command = f"python -m benchmarks.ablation --domain {given.domain}"
+        note = machine_note(command, ablation.note)
         page = workspace.settings.project / "docs" / "training.md"
         write_table(page, f"Ablation: {given.domain}", note, _HEADER, rows)
 

@@ -12,16 +12,10 @@ both are done. --write adds the results to the project's docs/benchmarks.md.
 from __future__ import annotations
 
 import argparse
-import datetime
-import platform
 import shutil
-from collections.abc import Callable, Iterable
-
-import psutil
 
 from benchmarks import ingestion, manifests
-from benchmarks.record import Row, write_section
-from evaluation.runners import machine_name
+from benchmarks.record import Part, measure_parts
 from voiceforge.settings import load_settings
 
 
@@ -38,28 +32,20 @@ def main() -> None:
     if given.ffmpeg is None and given.part != "manifests":
         parser.error("there is no ffmpeg on the PATH; give one with --ffmpeg (the package "
                      "imageio-ffmpeg brings a binary)")  # fmt: skip
-    parts: dict[str, tuple[str, Callable[[], Iterable[Row]]]] = {
-        "ingest": (
+    parts = {
+        "ingest": Part(
             "Corpora: ingestion",
+            "python -m benchmarks.corpora ingest",
             lambda: ingestion.measure(settings, given.ffmpeg, given.files),
         ),
-        "manifests": ("Corpora: tables", lambda: manifests.measure(given.rows)),
+        "manifests": Part(
+            "Corpora: tables",
+            "python -m benchmarks.corpora manifests",
+            lambda: manifests.measure(given.rows),
+        ),
     }
-    for part, (title, measure) in parts.items():
-        if given.part not in (None, part):
-            continue
-        rows = []
-        for row in measure():
-            print(f"{row.name:<58} {row.value:<34} {row.rests_on}", flush=True)
-            rows.append(row)
-        if given.write:
-            note = (
-                f"{datetime.date.today().isoformat()}, {machine_name()}, "
-                f"{psutil.virtual_memory().total / 2**30:.0f} GiB, Python "
-                f"{platform.python_version()}; `python -m benchmarks.corpora {part}`. "
-                f"{given.remark}"
-            ).strip()
-            write_section(settings.project / "docs" / "benchmarks.md", title, note, rows)
+    chosen = [given.part] if given.part else list(parts)
+    measure_parts(parts, chosen, settings.project if given.write else None, given.remark)
 
 
 if __name__ == "__main__":

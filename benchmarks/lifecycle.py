@@ -11,10 +11,8 @@ empty HOME, and measures that clone. --write adds the result to the project's do
 from __future__ import annotations
 
 import argparse
-import datetime
 import multiprocessing
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -23,13 +21,10 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import psutil
-
-from benchmarks.record import Row, write_section
+from benchmarks.record import Row, machine_note, shown, write_section
 from benchmarks.watching import Watched, watch
 from data.audio import read_flac
 from data.features import SAMPLE_RATE
-from evaluation.runners import machine_name
 from lifecycle import adapter, engine, predictions, reports
 from lifecycle.workspace import Workspace, open_workspace
 from serving.engines import load_engine
@@ -58,15 +53,11 @@ def main() -> None:
     rows += from_artifacts(workspace)
     rows += start_up(workspace)
     rows += against_faster_whisper(workspace, given.clips)
-    for row in rows:
-        print(f"{row.name:<58} {row.value:<34} {row.rests_on}")
+    shown(rows)
     if given.write:
-        title = f"Lifecycle: {given.domain}"
-        note = f"{datetime.date.today().isoformat()}, {machine_name()}, {_memory()}, Python " + (
-            f"{platform.python_version()}; `python -m benchmarks.lifecycle"
-            f"{' --fresh FOLDER' if given.fresh else ''}`. {given.remark}"
-        )
-        write_section(project / "docs" / "benchmarks.md", title, note, rows)
+        command = f"python -m benchmarks.lifecycle{' --fresh FOLDER' if given.fresh else ''}"
+        note = machine_note(command, given.remark)
+        write_section(project, f"Lifecycle: {given.domain}", note, rows)
 
 
 def fresh_clone(source: Path, folder: Path) -> list[Row]:
@@ -238,10 +229,6 @@ def _clock(work: Callable[[], Any]) -> float:
 
 def _interval(part: Mapping[str, Any], value: str, low: str, high: str) -> str:
     return f"{100 * part[value]:+.2f} [{100 * part[low]:+.2f}, {100 * part[high]:+.2f}]"
-
-
-def _memory() -> str:
-    return f"{psutil.virtual_memory().total / 2**30:.0f} GiB"
 
 
 if __name__ == "__main__":

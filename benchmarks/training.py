@@ -17,16 +17,10 @@ word the first two are done. --write adds the results to docs/benchmarks.md.
 from __future__ import annotations
 
 import argparse
-import datetime
-import platform
-from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import psutil
-
 from benchmarks import training_memory, training_speech, training_throughput
-from benchmarks.record import Row, write_section
-from evaluation.runners import machine_name
+from benchmarks.record import Part, measure_parts
 from lifecycle.workspace import open_workspace
 from voiceforge.settings import load_settings
 
@@ -50,35 +44,26 @@ def main() -> None:
     finished = here if given.project is None else load_settings({}, given.project.resolve())
     workspace = open_workspace(given.domain, finished)
     models = None if given.base is None else (given.base, given.merged)
-    parts: dict[str, tuple[str, Callable[[], Iterable[Row]]]] = {
-        "speech": (
+    command = "python -m benchmarks.training {} --domain " + given.domain
+    parts = {
+        "speech": Part(
             f"Training: what {given.domain} wins and forgets",
+            command.format("speech"),
             lambda: training_speech.measure(workspace, here, models, given.words, given.heard),
         ),
-        "throughput": (
+        "throughput": Part(
             f"Training: throughput of {given.domain}",
+            command.format("throughput"),
             lambda: training_throughput.measure(workspace, given.steps),
         ),
-        "memory": (
+        "memory": Part(
             "Training: memory of whisper-small",
+            command.format("memory"),
             lambda: training_memory.measure(workspace, given.steps),
         ),
     }
-    for part, (title, measure) in parts.items():
-        if part != given.part and (given.part or part == "memory"):
-            continue
-        rows = []
-        for row in measure():
-            print(f"{row.name:<64} {row.value:<34} {row.rests_on}", flush=True)
-            rows.append(row)
-        if given.write:
-            note = (
-                f"{datetime.date.today().isoformat()}, {machine_name()}, "
-                f"{psutil.virtual_memory().total / 2**30:.0f} GiB, Python "
-                f"{platform.python_version()}; `python -m benchmarks.training {part} --domain "
-                f"{given.domain}`. {given.remark}"
-            ).strip()
-            write_section(here.project / "docs" / "benchmarks.md", title, note, rows)
+    chosen = [given.part] if given.part else ["speech", "throughput"]
+    measure_parts(parts, chosen, here.project if given.write else None, given.remark)
 
 
 if __name__ == "__main__":

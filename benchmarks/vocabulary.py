@@ -17,7 +17,7 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks.record import Row, write_section
+from benchmarks.record import Row, machine_note, shown, write_section
 from data.sources.terms import NAME as TERMS
 from data.utterance import Utterance
 from evaluation.comparison import Slice
@@ -33,7 +33,6 @@ from voiceforge.settings import load_settings
 
 DOMAIN = "products-en"
 PROJECT = Path(__file__).resolve().parent.parent
-PAGE = PROJECT / "docs" / "benchmarks.md"
 NAMES = (
     "Zelvora", "Quintassi", "Brimtok", "Orvalyne", "Kestrova", "Mirandex",
     "Tovaxil", "Pellucade", "Nyvantis", "Dravenol", "Halcyra", "Corvid Lattice",
@@ -55,16 +54,15 @@ def main() -> None:
     held_out, said = hear(workspace, [given.part] if given.part else PARTS)
     if given.part:
         return
-    rows = figures(workspace, held_out, said)
-    for row in rows:
-        print(f"{row.name}: {row.value} ({row.rests_on})")
+    rows = shown(figures(workspace, held_out, said))
     if given.write:
-        note = (
-            f"`python -m benchmarks.vocabulary --fresh FOLDER --steps {given.steps} --factor "
-            f"{given.factor}`: whisper-tiny.en, {len(NAMES)} made-up names, the same steps, batch "
-            "and seed with and without them."
+        note = machine_note(
+            "python -m benchmarks.vocabulary --fresh FOLDER "
+            f"--steps {given.steps} --factor {given.factor}",
+            f"whisper-tiny.en, {len(NAMES)} made-up names, the same steps, batch and seed with and "
+            "without them.",
         )
-        write_section(PAGE, "Custom vocabulary", note, rows)
+        write_section(PROJECT, "Custom vocabulary", note, rows)
 
 
 def make_project(folder: Path, steps: int, factor: int) -> Workspace:
