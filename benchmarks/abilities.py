@@ -20,12 +20,13 @@ from transformers.utils import logging
 
 from benchmarks.record import Row, machine_note, shown, write_section
 from data.audio import SAMPLE_RATE, decode, read_flac
-from data.sources.base import FileAudio, Reach
+from data.sources.base import FileAudio
 from data.sources.prompts import Prompts
 from data.tables import read_utterances
 from data.utterance import Utterance
 from lifecycle import merged_model, splits
 from lifecycle.base_model import base_model
+from lifecycle.corpus import reach_of
 from lifecycle.workspace import Workspace, open_workspace
 from training.abilities import ABILITIES, AbilitySpeech, measure_abilities
 from training.ability_results import Compared, compare
@@ -127,9 +128,9 @@ def _others(workspace: Workspace) -> dict[str, tuple[Transcribed, ...]]:
         cached = settings.cache / "sources" / f"prompts-{language}"
         if language == workspace.domain.language or not cached.is_dir():
             continue
-        reach = Reach(settings.cache, settings.offline, settings.source_timeout)
         clips: list[Transcribed] = []
-        for recording in Prompts(language).plan(reach).recordings[:: _OF_EACH_OTHER * 2]:
+        recordings = Prompts(language).plan(reach_of(settings)).recordings
+        for recording in recordings[:: _OF_EACH_OTHER * 2]:
             assert isinstance(recording.audio, FileAudio)
             samples = decode(recording.audio.path)
             if _SHORTEST <= len(samples) / SAMPLE_RATE <= _LONGEST and len(clips) < _OF_EACH_OTHER:

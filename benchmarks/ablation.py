@@ -25,10 +25,9 @@ import yaml
 from pydantic import ValidationError
 
 from benchmarks.record import machine_note, write_table
-from data.corpus import UTTERANCES, build_corpus
 from data.features import WINDOW_FRAMES
 from data.split_hash import hash_split, text_key
-from data.tables import read_utterances, write_utterances
+from data.tables import UTTERANCES, read_utterances, write_utterances
 from data.utterance import Utterance
 from evaluation.comparison import Comparison, Slice
 from evaluation.runners import (
@@ -42,6 +41,7 @@ from lifecycle import replay, splits
 from lifecycle.artifacts import Artifact
 from lifecycle.base_engine import engine_spec
 from lifecycle.base_model import base_model
+from lifecycle.corpus import build_here
 from lifecycle.workspace import Workspace, open_workspace
 from serving.engines import ctranslate2, load_engine
 from serving.engines.contracts import DecodingOptions
@@ -329,7 +329,7 @@ class Ablation:
 
     def _general_speech(self) -> Artifact:
         """Recordings whose texts by their hash are in the train split of no domain."""
-        settings, domain = self._origin.settings, self._workspace.domain
+        domain = self._workspace.domain
         sources: list[Source] = []
         held = {"dev"}  # the test texts of prompts are some domain's test set
         if base_model(self._origin).multilingual:
@@ -351,15 +351,8 @@ class Ablation:
             )
 
         def build(folder: Path, _: Path) -> Mapping[str, Any]:
-            build_corpus(
-                domain.model_copy(update={"sources": tuple(sources)}),
-                folder,
-                project=settings.project,
-                cache=settings.cache,
-                offline=settings.offline,
-                timeout=settings.source_timeout,
-                workers=settings.threads,
-            )
+            general = domain.model_copy(update={"sources": tuple(sources)})
+            build_here(self._origin.settings, general, folder)
             rows = read_utterances(folder / UTTERANCES)
             kept = [row for row in rows if hash_split(text_key(row.text), domain.splits) in held]
             write_utterances(folder / UTTERANCES, kept)

@@ -18,9 +18,10 @@ import yaml
 from benchmarks.record import Row
 from benchmarks.watching import Watched, watch
 from data.audio import encode_flac, read_flac
-from data.sources.base import FileAudio, Reach
+from data.sources.base import FileAudio
 from data.sources.prompts import Prompts
 from data.tables import load_corpus
+from lifecycle.corpus import reach_of
 from voiceforge.settings import PARAMS_FILE, Settings
 
 _LANGUAGES = ("en", "es", "fr", "it", "ru")
@@ -54,11 +55,10 @@ class _Bench:
         self._project, self._settings = folder / "project", settings
         self._home = folder / "home"
         self._project.mkdir()
-        reach = Reach(settings.cache, settings.offline, settings.source_timeout)
         self._prompts = [
             recording.audio.path
             for language in _LANGUAGES
-            for recording in Prompts(language).plan(reach).recordings
+            for recording in Prompts(language).plan(reach_of(settings)).recordings
             if isinstance(recording.audio, FileAudio)
         ]
         (self._home / "cache").mkdir(parents=True)

@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import get_args
 
 from benchmarks.record import Row
-from data.corpus import build_corpus
 from data.features import WINDOW_FRAMES
 from data.splits import text_key
-from data.tables import read_utterances
+from data.tables import UTTERANCES, read_utterances
 from data.utterance import Utterance
 from evaluation.comparison import Slice
 from evaluation.runners import predict, stratified_sample
 from evaluation.slices import Resampling, Scored, compare, score
 from lifecycle import engine, predictions, splits
 from lifecycle.base_engine import engine_spec
+from lifecycle.corpus import build_here
 from lifecycle.workspace import Workspace
 from serving.engines import ctranslate2, load_engine
 from serving.engines.contracts import DecodingOptions, Engine
@@ -197,16 +197,8 @@ class _Bench:
         domain = self._workspace.domain.model_copy(
             update={"name": "benchmark", "language": language, "sources": (source,)}
         )
-        build_corpus(
-            domain,
-            out,
-            project=self._here.project,
-            cache=self._here.cache,
-            offline=self._here.offline,
-            timeout=self._here.source_timeout,
-            workers=self._here.threads,
-        )
-        rows = read_utterances(out / "utterances.parquet")
+        build_here(self._here, domain, out)
+        rows = read_utterances(out / UTTERANCES)
         return _Speech(name, [row for row in rows if text_key(row.text) not in self._trained], out)
 
     def _hear(self, speech: _Speech) -> Pair:

@@ -195,12 +195,9 @@ def _look(settings: Settings, domain: DomainParams, *, was_there: bool) -> tuple
     """
     from data.forgotten import read_forgotten
     from data.sources import open_sources
-    from data.sources.base import Reach
+    from lifecycle.corpus import reach_of
 
-    forgotten = read_forgotten(settings.ledgers / domain.name)
-    reach = Reach(
-        settings.cache, settings.offline, settings.source_timeout, forgotten.holds_speaker
-    )
+    reach = reach_of(settings, read_forgotten(settings.ledgers / domain.name))
     # All of them, since what they are called is compared.
     *others, last = open_sources(domain, settings.project)
     plan = last.plan(reach)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,11 @@ from voiceforge.files import new_folder, read_json, sha256_json, write_json
 from voiceforge.settings import Settings
 
 if TYPE_CHECKING:
+    from data.corpus import CorpusSummary
     from data.forgotten import Forgotten
     from data.remotes import RemoteSettings
+    from data.sources.base import Reach
+    from voiceforge.params import DomainParams
 
 STAGE = "corpus"
 VERSION = 1
@@ -24,7 +27,7 @@ _FORGOTTEN = "forgotten"
 
 def make_corpus(workspace: Workspace) -> Artifact:
     """Build the corpus at `data/corpora/DOMAIN` unless its sources are those it was built from."""
-    from data.corpus import build_corpus, source_fingerprint
+    from data.corpus import source_fingerprint
     from data.forgotten import read_forgotten
 
     settings, domain = workspace.settings, workspace.domain
@@ -32,16 +35,12 @@ def make_corpus(workspace: Workspace) -> Artifact:
     inputs = {"sources": source_fingerprint(domain, project=settings.project)}
 
     def build(folder: Path, _: Path) -> Mapping[str, Any]:
-        summary = build_corpus(
+        summary = build_here(
+            settings,
             domain,
             folder,
-            project=settings.project,
-            cache=settings.cache,
-            offline=settings.offline,
-            timeout=settings.source_timeout,
-            workers=settings.threads,
-            forgotten=forgotten,
-            progress=lambda done, total: workspace.report(STAGE, done, total, "recordings"),
+            forgotten,
+            lambda done, total: workspace.report(STAGE, done, total, "recordings"),
         )
         return summary.as_dict()
 
@@ -53,6 +52,39 @@ def make_corpus(workspace: Workspace) -> Artifact:
         build,
         at=workspace.corpus,
     )
+
+
+def build_here(
+    settings: Settings,
+    domain: DomainParams,
+    out: Path,
+    forgotten: Forgotten | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> CorpusSummary:
+    """`data.corpus.build_corpus` with this machine's cache, network and threads."""
+    from data.corpus import build_corpus
+    from data.forgotten import NOBODY
+
+    return build_corpus(
+        domain,
+        out,
+        project=settings.project,
+        cache=settings.cache,
+        offline=settings.offline,
+        timeout=settings.source_timeout,
+        workers=settings.threads,
+        forgotten=NOBODY if forgotten is None else forgotten,
+        progress=progress,
+    )
+
+
+def reach_of(settings: Settings, forgotten: Forgotten | None = None) -> Reach:
+    """What sources may fetch and write on this machine; nothing of speakers who were forgotten."""
+    from data.forgotten import NOBODY
+    from data.sources.base import Reach
+
+    out = NOBODY if forgotten is None else forgotten
+    return Reach(settings.cache, settings.offline, settings.source_timeout, out.holds_speaker)
 
 
 def with_forgotten(inputs: Mapping[str, str], forgotten: Forgotten) -> dict[str, str]:

@@ -164,13 +164,10 @@ class _Planned:
 def _look_in_sources(workspace: Workspace, speaker: str, forgotten: Forgotten) -> _Planned:
     """Plan the sources without writing anything of the speaker."""
     from data.sources import open_sources
-    from data.sources.base import Reach
     from data.sources.extracted import extracted
 
     settings, found = workspace.settings, _Planned()
-    reach = Reach(
-        settings.cache, settings.offline, settings.source_timeout, forgotten.holds_speaker
-    )
+    reach = corpus.reach_of(settings, forgotten)
     try:
         sources = open_sources(workspace.domain, settings.project)
         for params, source in zip(workspace.domain.sources, sources, strict=True):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from lifecycle import base_engine, splits
 from lifecycle.artifacts import Artifact
-from lifecycle.corpus import with_forgotten
+from lifecycle.corpus import build_here, with_forgotten
 from lifecycle.ledgers import same_text
 from lifecycle.workspace import Workspace
 from voiceforge.errors import StageError
@@ -57,20 +57,16 @@ def make_replay(workspace: Workspace) -> Artifact | None:
         inputs[base_engine.STAGE] = base_engine.make_base_engine(workspace).sha256
 
     def build(folder: Path, checkpoints: Path) -> Mapping[str, Any]:
-        from data.corpus import UTTERANCES, build_corpus
+        from data.corpus import UTTERANCES
         from data.tables import read_utterances, write_utterances
         from training.replay import HeldOut, may_be_replayed
 
-        build_corpus(
+        build_here(
+            settings,
             general,
             folder,
-            project=settings.project,
-            cache=settings.cache,
-            offline=settings.offline,
-            timeout=settings.source_timeout,
-            workers=settings.threads,
-            forgotten=forgotten,
-            progress=lambda done, total: workspace.report(STAGE, done, total, "recordings"),
+            forgotten,
+            lambda done, total: workspace.report(STAGE, done, total, "recordings"),
         )
         held_out = HeldOut.of(splits.read_splits(workspace), same_text(workspace))
         left_out: Counter[str] = Counter()
