@@ -106,9 +106,7 @@ def show_corpus(name: str, *, as_json: bool) -> None:
 
 def checkout(version: str) -> None:
     """Restore a recorded version, NAME@HASH, to data/corpora/NAME."""
-    from data.forgetting import refuse_forgotten, refuse_speakers
-    from data.versions import checkout_version, full_md5
-    from lifecycle.corpus import remote_settings
+    from lifecycle.corpus import restore_version
     from lifecycle.workspace import domain_lock
 
     name, _, md5 = version.partition("@")
@@ -118,16 +116,8 @@ def checkout(version: str) -> None:
             "0123456789abcdef0123456789abcdef.dir; `voiceforge corpus show NAME` lists them."
         )
     settings = load_settings()
-    ledgers = settings.ledgers / name
-    refuse_forgotten(ledgers, name, full_md5(md5))
     with domain_lock(settings, name):
-        checkout_version(
-            settings.project,
-            name,
-            md5,
-            remote_settings(settings),
-            lambda folder: refuse_speakers(ledgers, folder),
-        )
+        restore_version(settings, name, md5)
     Console(soft_wrap=True).print(
         f"data/corpora/{name} is now version {md5}. It stays so until the next `voiceforge run` or "
         f"`voiceforge stage corpus`, which builds the corpus from today's sources again; commit "

@@ -129,6 +129,27 @@ def corpus_version(workspace: Workspace) -> Mapping[str, Any]:
     return version_corpus(workspace, workspace.current(STAGE))
 
 
+def restore_version(settings: Settings, name: str, md5: str) -> None:
+    """Put a recorded version of a corpus in its place; who calls holds the domain's lock.
+
+    Raises:
+        UsageError: it is no version, or it holds a speaker who was forgotten.
+        SourceError, IntegrityError, StorageError: it cannot be had.
+    """
+    from data.forgetting import refuse_forgotten, refuse_speakers
+    from data.versions import checkout_version, full_md5
+
+    ledgers = settings.ledgers / name
+    refuse_forgotten(ledgers, name, full_md5(md5))
+    checkout_version(
+        settings.project,
+        name,
+        md5,
+        remote_settings(settings),
+        lambda folder: refuse_speakers(ledgers, folder),
+    )
+
+
 def remote_settings(settings: Settings) -> RemoteSettings:
     """What the machine says of DVC's remote."""
     from data.remotes import RemoteSettings

@@ -7,7 +7,6 @@ adapter's key, which is a hash over parameters, splits and base model: equal key
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 
 from lifecycle import adapter, checks, corpus, splits
 from lifecycle.artifacts import Artifact
@@ -73,19 +72,11 @@ def reproduce(workspace: Workspace, md5: str, key: str, parameters: str) -> Arti
 
 def _restore(workspace: Workspace, md5: str) -> None:
     """The corpus folder as that version, found where it is that already."""
-    from data.forgetting import refuse_forgotten, refuse_speakers
     from data.repository import pointer_of
-    from data.versions import checkout_version, full_md5
+    from data.versions import full_md5
 
-    ledgers, name = workspace.ledgers, workspace.domain.name
     pointer = pointer_of(workspace.corpus)
     there = pointer.is_file() and full_md5(md5) in pointer.read_text()
     if not (there and workspace.corpus.is_dir()):
-        refuse_forgotten(ledgers, name, full_md5(md5))
-
-        def check(folder: Path) -> None:
-            refuse_speakers(ledgers, folder)
-
-        remote = corpus.remote_settings(workspace.settings)
-        checkout_version(workspace.settings.project, name, md5, remote, check)
+        corpus.restore_version(workspace.settings, workspace.domain.name, md5)
     workspace.keep(corpus.STAGE, workspace.store.load(workspace.corpus))
