@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from data.releases import Release
@@ -14,6 +15,7 @@ from lifecycle.workspace import Workspace
 from voiceforge.errors import UsageError
 
 if TYPE_CHECKING:
+    from data.precedence import Rank
     from data.utterance import Utterance
 
 _ALIKE = {"near-duplicate-audio": "almost the same", "contradicting-texts": "the same"}
@@ -48,9 +50,10 @@ def release_utterances(
     for one in read_rejects(made.path / QUARANTINE):
         codes.setdefault(one.id, set()).add(one.reason)
     rows = {one.id: one for one in read_utterances(workspace.current(corpus.STAGE).path / TABLE)}
-    releases = read_releases(workspace.ledgers)
+    releases, held_out = read_releases(workspace.ledgers), _HeldOut(workspace, made)
     for name, code in chosen:
-        _refuse_release(workspace, made, codes.get(name, set()), rows.get(name), (name, code))
+        case = name, code
+        _refuse_release(held_out, releases, codes.get(name, set()), rows.get(name), case)
         _refuse_two_texts(rows, (name, code), chosen, releases)
         if any((one.id, one.reason) == (name, code) for one in _holding(releases, rows[name])):
             raise UsageError(
@@ -72,19 +75,18 @@ def release_utterances(
 
 
 def _refuse_release(
-    workspace: Workspace,
-    made: Artifact,
+    held_out: _HeldOut,
+    releases: Sequence[Release],
     codes: Collection[str],
     row: Utterance | None,
     case: tuple[str, str],
 ) -> None:
     """Raise a UsageError where an utterance, in quarantine for `codes`, cannot be released."""
     from data.reasons import reason
-    from data.releases import read_releases
 
     name, code = case
     if code not in codes:
-        if any((one.id, one.reason) == case for one in read_releases(workspace.ledgers)):
+        if any((one.id, one.reason) == case for one in releases):
             raise UsageError(f"{name} is released from {code!r} already.")
         known = f"It is there for: {', '.join(sorted(codes))}." if codes else ""
         raise UsageError(
@@ -99,7 +101,7 @@ def _refuse_release(
         raise UsageError(
             f"{name} cannot be released from {code!r}. {known_code.sentence} {known_code.advice}"
         )
-    if held := _held_out(workspace, made, row, code):
+    if held := held_out.like(row, code):
         raise UsageError(
             f"{name} cannot be released from {code!r}: {held} has {_ALIKE[code]} audio and is held "
             "out for dev, test or a gate set, which would then be trained on. Leave it out, or "
@@ -142,23 +144,42 @@ def _holding(releases: Sequence[Release], row: Utterance) -> list[Release]:
     return [one for one in releases if one.id == row.id and one.holds(row.audio_sha256, row.text)]
 
 
-def _held_out(workspace: Workspace, made: Artifact, row: Utterance, code: str) -> str:
-    """The id of what a release would bring into training although it is held out; "" for none."""
-    from data.precedence import DEV, MEMBER, precedence
-    from data.tables import read_utterances
+class _HeldOut:
+    """What was accepted and is held out; read once, when it is first asked for."""
 
-    if code not in _ALIKE:
-        return ""
-    rank = precedence(read_ledger(workspace), read_gates(workspace))
-    accepted = read_utterances(made.path / TABLE)
-    if code == "contradicting-texts":
-        # One of two texts may be the right one, but those of a gate set are settled.
-        alike, last = [one for one in accepted if one.audio_sha256 == row.audio_sha256], MEMBER
-    else:
-        ids = [row.id, *(one.id for one in accepted if not one.is_synthetic)]
-        least = workspace.domain.validation.near_duplicates
-        pairs = near_pairs_of(workspace.corpus, ids, least)
-        near = {name for pair in pairs if row.id in pair for name in pair}
-        alike, last = [one for one in accepted if one.id in near], DEV
-    held = [one.id for one in alike if rank(one.id, one.audio_sha256, one.text) <= last]
-    return min(held, default="")
+    def __init__(self, workspace: Workspace, made: Artifact) -> None:
+        self._workspace, self._made = workspace, made
+
+    def like(self, row: Utterance, code: str) -> str:
+        """The id of what a release would bring into training though it is held out; "" for none."""
+        from data.precedence import DEV, MEMBER
+
+        if code not in _ALIKE:
+            return ""
+        if code == "contradicting-texts":
+            # One of two texts may be the right one, but those of a gate set are settled.
+            alike = [one for one in self._accepted if one.audio_sha256 == row.audio_sha256]
+            last = MEMBER
+        else:
+            near = self._near(row)
+            alike, last = [one for one in self._accepted if one.id in near], DEV
+        held = [one.id for one in alike if self._rank(one.id, one.audio_sha256, one.text) <= last]
+        return min(held, default="")
+
+    def _near(self, row: Utterance) -> set[str]:
+        ids = [row.id, *(one.id for one in self._accepted if not one.is_synthetic)]
+        least = self._workspace.domain.validation.near_duplicates
+        pairs = near_pairs_of(self._workspace.corpus, ids, least)
+        return {name for pair in pairs if row.id in pair for name in pair}
+
+    @cached_property
+    def _accepted(self) -> list[Utterance]:
+        from data.tables import read_utterances
+
+        return read_utterances(self._made.path / TABLE)
+
+    @cached_property
+    def _rank(self) -> Rank:
+        from data.precedence import precedence
+
+        return precedence(read_ledger(self._workspace), read_gates(self._workspace))
