@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,12 +63,12 @@ def find_previews(workspace: Workspace) -> Previews:
     Raises:
         StorageError: the list cannot be read.
     """
-    folders = [*_folders(workspace), default_preview(workspace)]
+    folders, usual = _folders(workspace), default_preview(workspace)
     name = workspace.domain.name
     there = {folder for folder in folders if _is_of(folder, name) or _left_only(folder)}
-    if default_preview(workspace).is_dir():
-        there.add(default_preview(workspace))
-    gone = {one for one in _folders(workspace) if not one.parent.is_dir()}
+    if usual.is_dir() or _left_only(usual):
+        there.add(usual)
+    gone = {folder for folder in folders if not folder.parent.is_dir()}
     return Previews(tuple(sorted(there)), tuple(sorted(gone)))
 
 
@@ -143,7 +142,7 @@ def _remembered(workspace: Workspace) -> list[str]:
     return [str(one) for one in read_json(path)] if path.is_file() else []
 
 
-def _folders(workspace: Workspace) -> Iterable[Path]:
+def _folders(workspace: Workspace) -> list[Path]:
     return [_path(workspace, one) for one in _remembered(workspace)]
 
 
