@@ -14,7 +14,7 @@ from voiceforge.errors import UsageError
 from voiceforge.files import storage_errors, write_text
 from voiceforge.params import DOMAIN_NAME, KINDS, DomainParams, Source, load_params, parse_params
 from voiceforge.params.editing import with_domain, with_source
-from voiceforge.settings import PARAMS_FILE, Settings
+from voiceforge.settings import PARAMS_FILE, Settings, from_project
 
 if TYPE_CHECKING:
     from data.sources.base import Plan
@@ -236,8 +236,6 @@ def _look(settings: Settings, domain: DomainParams, *, was_there: bool) -> tuple
 
 def _place(settings: Settings, source: Source) -> tuple[str, str] | None:
     """What a source reads: its kind, and its path or dataset; None where it has neither."""
-    from data.sources.base import from_project
-
     path = getattr(source, "path", None)
     if path is None:
         dataset = getattr(source, "dataset", None)

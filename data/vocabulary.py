@@ -8,6 +8,7 @@ from pathlib import Path
 from voiceforge.errors import UsageError
 from voiceforge.params import Term, VocabularyParams
 from voiceforge.params.vocabulary import check_once, parse_term
+from voiceforge.settings import from_project
 
 
 def read_terms(params: VocabularyParams, project: Path) -> tuple[Term, ...]:
@@ -22,7 +23,7 @@ def read_terms(params: VocabularyParams, project: Path) -> tuple[Term, ...]:
     """
     entries = [(unicodedata.normalize("NFC", term), "params.yaml") for term in params.terms]
     if params.file is not None:
-        path = project / Path(params.file).expanduser()
+        path = from_project(project, params.file)
         entries += [(line, f"{path}, line {number}") for number, line in read_lines(path)]
     terms: list[Term] = []
     for entry, where in entries:

@@ -18,6 +18,7 @@ from training.digest import add_tensor
 from training.nemo import archive
 from voiceforge.errors import IntegrityError, UsageError
 from voiceforge.files import new_folder, read_json, remove_leftovers_of
+from voiceforge.settings import from_project
 
 Backend = Literal["whisper", "nemo"]
 
@@ -108,7 +109,7 @@ def own_path(name: str, start: Path | None = None, backend: Backend = "whisper")
     known = ", ".join(catalogue.names(backend))
     if name in catalogue.names(backend):
         return None
-    path = (start or Path()) / Path(name).expanduser()
+    path = from_project(start or Path(), name)
     is_own = name not in catalogue.CATALOGUE
     if is_own and (path.is_dir() if backend == "whisper" else path.suffix == archive.SUFFIX):
         if path.exists():

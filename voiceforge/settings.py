@@ -137,6 +137,11 @@ def load_settings(environ: Mapping[str, str] | None = None, start: Path | None =
     )
 
 
+def from_project(project: Path, path: str) -> Path:
+    """A path as people write it: a relative one starts at the project, "~" at the user's home."""
+    return project / Path(path).expanduser()
+
+
 def _project(environ: Mapping[str, str], start: Path) -> Path:
     if given := environ.get("VOICEFORGE_PROJECT"):
         project = Path(given).expanduser().resolve()
@@ -162,7 +167,7 @@ def _remote(environ: Mapping[str, str], project: Path) -> str:
             f"VOICEFORGE_REMOTE is {text!r}. It must be: {_KNOWN['VOICEFORGE_REMOTE']}. Remotes of "
             "other kinds are named in .dvc/config (`dvc remote add --default NAME URL`)."
         )
-    folder = (project / Path(text).expanduser()).resolve()
+    folder = from_project(project, text).resolve()
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"VOICEFORGE_REMOTE is {text!r}, which is not a folder.")
     return str(folder)

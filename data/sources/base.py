@@ -162,11 +162,6 @@ class CorpusSource(Protocol):
         ...
 
 
-def from_project(project: Path, path: str) -> Path:
-    """A path of params.yaml: a relative one starts at the project, "~" at the user's home."""
-    return project / Path(path).expanduser()
-
-
 def slug(name: str) -> str:
     """A name as a part of a file name: lower-case ASCII letters, digits, dots and hyphens.
 

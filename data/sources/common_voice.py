@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.sources.base import Plan, Reach, from_project, slug
+from data.sources.base import Plan, Reach, slug
 from data.sources.rows import (
     Origin,
     Row,
@@ -32,6 +32,7 @@ from data.sources.text_tables import BadRow, Line, read_csv
 from voiceforge.errors import UsageError
 from voiceforge.files import sha256_file
 from voiceforge.params import CommonVoiceSource
+from voiceforge.settings import from_project
 
 NEEDED = ("client_id", "path", "sentence")
 OPTIONAL = ("accents", "accent", "variant", "locale")

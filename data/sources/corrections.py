@@ -26,7 +26,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from data.sources.base import Plan, Reach, from_project, slug
+from data.sources.base import Plan, Reach, slug
 from data.sources.rows import (
     Origin,
     Row,
@@ -42,6 +42,7 @@ from data.sources.text_tables import Line, Unusable, read_jsonl, text_cell
 from voiceforge.errors import UsageError
 from voiceforge.files import sha256_file
 from voiceforge.params import CorrectionsSource
+from voiceforge.settings import from_project
 
 TABLE = "corrections.jsonl"
 

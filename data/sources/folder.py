@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.sources.base import Plan, Reach, from_project, slug
+from data.sources.base import Plan, Reach, slug
 from data.sources.rows import (
     Origin,
     Row,
@@ -28,6 +28,7 @@ from data.sources.text_tables import Line, read_csv
 from voiceforge.errors import UsageError
 from voiceforge.files import sha256_file
 from voiceforge.params import FolderSource
+from voiceforge.settings import from_project
 
 NEEDED = ("audio", "text")
 OPTIONAL = ("speaker", "accent", "language", "licence", "consent", "id")

@@ -18,13 +18,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from data.sources.audio_paths import below
-from data.sources.base import Plan, Reach, from_project, slug
+from data.sources.base import Plan, Reach, slug
 from data.sources.extracted import extracted, keep
 from data.sources.hub_files import DataFiles, fetch_dataset, find_files
 from data.sources.rows import Origin, Row, Rows, plan_rows, require_folder, rows_of, speaker_of
 from data.sources.text_tables import BadRow, Line, Unusable, read_csv, read_jsonl
 from voiceforge.errors import SourceError, UsageError
 from voiceforge.params import HuggingFaceSource
+from voiceforge.settings import from_project
 
 _FILE_NAME = "file_name"
 _ROWS = 64

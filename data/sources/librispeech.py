@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.sources.base import Plan, Reach, from_project, slug
+from data.sources.base import Plan, Reach, slug
 from data.sources.rows import Origin, Row, Skipped, fingerprint_rows, plan_rows, require_folder
 from data.sources.text_tables import BadRow, read_text
 from voiceforge.errors import UsageError
 from voiceforge.files import sha256_file
 from voiceforge.params import LibriSpeechSource
+from voiceforge.settings import from_project
 
 _TRANSCRIPTS = "*/*/*.trans.txt"
 

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from data.sources.audio_paths import below
-from data.sources.base import Plan, Reach, from_project, slug
+from data.sources.base import Plan, Reach, slug
 from data.sources.rows import Origin, Row, Rows, fingerprint_rows, plan_rows, rows_of
 from data.sources.text_tables import Line, Unusable, number_cell, read_jsonl, text_cell
 from voiceforge.errors import UsageError
 from voiceforge.files import sha256_file
 from voiceforge.params import NemoManifestSource
+from voiceforge.settings import from_project
 
 _TEXTS = ("speaker", "accent", "licence", "consent", "id")
 _TARRED = re.compile(r"_OP_\d+\.\.\d+_CL_|^(tarred|sharded)_")

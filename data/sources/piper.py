@@ -13,7 +13,7 @@ from typing import Any
 
 from data import catalogue
 from data.fetch import fetch
-from data.sources.base import Plan, Reach, Recording, Speech, from_project, slug
+from data.sources.base import Plan, Reach, Recording, Speech, slug
 from data.sources.piper_voice import VoiceFacts, piper_version, read_facts
 from data.sources.spoken_texts import (
     SpokenText,
@@ -25,6 +25,7 @@ from data.sources.spoken_texts import (
 )
 from voiceforge.errors import UsageError
 from voiceforge.params import PiperSource
+from voiceforge.settings import from_project
 
 
 def find_voice(voice: str, language: str, project: Path, reach: Reach) -> VoiceFacts:

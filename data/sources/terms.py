@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from data.ledger import Heard
-from data.sources.base import Plan, Reach, Recording, Speech, from_project, slug
+from data.sources.base import Plan, Reach, Recording, Speech, slug
 from data.sources.carriers import Carrier, carriers
 from data.sources.espeak import check_voices, rotation, speaker_id
 from data.sources.piper import find_voice, voice_fingerprint
@@ -30,6 +30,7 @@ from voiceforge.params import (
     TermsSource,
     VocabularyParams,
 )
+from voiceforge.settings import from_project
 
 NAME = "terms"
 LICENCE = "CC0-1.0"
