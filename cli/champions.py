@@ -9,11 +9,12 @@ from voiceforge.settings import PARAMS_FILE, Settings
 
 def champions(settings: Settings) -> list[str]:
     """Domains of the registry whose alias `champion` names a version."""
-    from serving.registry import CHAMPION, Registry
+    from lifecycle.model_registry import existing_registry
+    from serving.registry import CHAMPION
 
-    if not settings.mlflow_database.is_file():
-        return []  # Asking would make an empty registry, which takes MLflow half a minute.
-    registry = Registry(settings.mlflow_uri, settings.mlflow_artifacts)
+    registry = existing_registry(settings)
+    if registry is None:
+        return []
     return [name for name in registry.domains() if registry.get_alias(name, CHAMPION)]
 
 

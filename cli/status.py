@@ -41,7 +41,8 @@ def show_status(*, as_json: bool) -> None:
 def _row(settings: Settings, domain: str) -> dict[str, Any]:
     from lifecycle import certificate, marks, reports
     from lifecycle.artifacts import ArtifactStore
-    from serving.registry import CHAMPION, Registry
+    from lifecycle.model_registry import open_registry
+    from serving.registry import CHAMPION
 
     store = ArtifactStore(settings.artifacts)
     row: dict[str, Any] = {
@@ -57,7 +58,7 @@ def _row(settings: Settings, domain: str) -> dict[str, Any]:
         artifact = store.current(domain, certificate.STAGE)
         decided = artifact.summary
         row |= {"verdict": decided["verdict"], "decided_at": decided["created_at"]}
-        registry = Registry(settings.mlflow_uri, settings.mlflow_artifacts)
+        registry = open_registry(settings)
         known = registry.versions(domain)
         champion = next((one for one in known if CHAMPION in one.aliases), None)
         row["champion"] = champion.version if champion else None

@@ -71,10 +71,11 @@ def load_model(settings: Settings, model: str | None) -> tuple[Engine, str]:
     if model.startswith("base:"):
         folder = _base_engine(settings, model.removeprefix("base:"))
     elif model.startswith("models:/"):
-        from serving.registry import Registry, parse_address
+        from lifecycle.model_registry import open_registry
+        from serving.registry import parse_address
 
         domain, version = parse_address(model)
-        registry = Registry(settings.mlflow_uri, settings.mlflow_artifacts)
+        registry = open_registry(settings)
         model = f"models:/{domain}/{registry.version(domain, version).version}"
         folder = registry.model_folder(domain, version)
     else:

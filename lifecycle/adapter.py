@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from lifecycle import replay, splits
 from lifecycle.artifacts import Artifact, Question
 from lifecycle.base_model import base_model
+from lifecycle.model_registry import open_registry
 from lifecycle.plots import write_loss_curve
 from lifecycle.workspace import Workspace
 from voiceforge.errors import StageError
 
 if TYPE_CHECKING:
-    from serving.registry import Registry, TrainingRun
+    from serving.registry import TrainingRun
     from training.recipe import TrainingProgress, TrainingReport
 
 STAGE = "adapter"
@@ -49,7 +50,7 @@ def make_adapter(workspace: Workspace) -> Artifact:
             terms=terms_of(workspace),
         )
         tags = {f"{name}_sha256": sha256 for name, sha256 in asked.inputs.items()}
-        registry = open_registry(workspace)
+        registry = open_registry(settings)
         with registry.training(domain.name, asked.key, asked.parameters, tags) as record:
             report = run_training(spec, checkpoints, _Reporter(workspace, record))
         summary = _summary(report)
@@ -68,13 +69,6 @@ def question(workspace: Workspace) -> Question:
     if workspace.domain.training.replay.share:
         inputs[replay.STAGE] = workspace.current(replay.STAGE).sha256
     return workspace.question(STAGE, VERSION, inputs, parameters(workspace))
-
-
-def open_registry(workspace: Workspace) -> Registry:
-    from serving.registry import Registry
-
-    settings = workspace.settings
-    return Registry(settings.mlflow_uri, settings.mlflow_artifacts)
 
 
 def check_parameters(workspace: Workspace) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lifecycle import certificate, model_version, promotion
+from lifecycle import certificate, promotion
 from lifecycle.artifacts import Artifact
+from lifecycle.model_registry import open_registry
 from lifecycle.workspace import Workspace
 from voiceforge.files import write_json
 
@@ -46,7 +47,7 @@ def _identity(workspace: Workspace, version: str) -> dict[str, str]:
 def _build(workspace: Workspace, version: str) -> str:
     from serving.bento import build_bento
 
-    registry, name = model_version.open_registry(workspace), workspace.domain.name
+    registry, name = open_registry(workspace.settings), workspace.domain.name
     folder = registry.latest_certificate(name, version)
     return build_bento(
         name,

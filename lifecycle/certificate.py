@@ -21,6 +21,7 @@ from lifecycle import (
 from lifecycle.artifacts import Artifact
 from lifecycle.code import code_version
 from lifecycle.ledgers import read_gates
+from lifecycle.model_registry import open_registry
 from lifecycle.workspace import Workspace
 from voiceforge.files import sha256_json, write_json, write_text
 
@@ -39,7 +40,7 @@ def make_certificate(workspace: Workspace) -> Artifact:
     """Decide, and attach the certificate to the challenger's version in the registry."""
     from serving.engines.contracts import DECODING_VERSION
 
-    registry = model_version.open_registry(workspace)
+    registry = open_registry(workspace.settings)
     name, registered = workspace.domain.name, workspace.current(model_version.STAGE)
     version = str(registered.summary["version"])
     champion = current_champion(workspace)
@@ -153,7 +154,7 @@ def current_champion(workspace: Workspace) -> ModelVersion | None:
     """The version under the alias `champion`, None where there is none."""
     from serving.registry import CHAMPION
 
-    registry = model_version.open_registry(workspace)
+    registry = open_registry(workspace.settings)
     for version in registry.versions(workspace.domain.name):
         if CHAMPION in version.aliases:
             return version
@@ -171,7 +172,7 @@ def deciding_certificate(workspace: Workspace, version: str) -> Artifact | None:
 
 def _first_champion(workspace: Workspace, others: Collection[str]) -> ModelVersion | None:
     """The version that was promoted first, where the registry still has it and it is no other."""
-    registered = model_version.open_registry(workspace).versions(workspace.domain.name)
+    registered = open_registry(workspace.settings).versions(workspace.domain.name)
     known = {entry.version: entry for entry in registered}
     for artifact in workspace.store.history(workspace.domain.name, STAGE):
         version = str(artifact.summary["version"])

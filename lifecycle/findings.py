@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import filelock
 
-from lifecycle import corpus, model_version
+from lifecycle import corpus
 from lifecycle.corpus_page import corpus_page
 from lifecycle.gate import GateChange, gate_without
+from lifecycle.model_registry import existing_registry
 from lifecycle.previews import Previews, find_previews
 from lifecycle.traces import Traces, find_traces
 from lifecycle.workspace import Workspace
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from data.forgotten import Forgotten
     from data.purge import Holdings, Store
     from data.utterance import Utterance
-    from serving.registry import Registry
 
 _LARGEST = 1 << 30
 """Bytes; larger files than this are weights."""
@@ -98,7 +98,7 @@ def _find(workspace: Workspace, speaker: str) -> Findings:
     planned = _look_in_sources(workspace, speaker, forgotten)
     ids = {*(identity for identity, _ in planned.rows), *(row.id for row in theirs)}
     page = corpus_page(workspace).parent
-    registry, previews = existing_registry(workspace), find_previews(workspace)
+    registry, previews = existing_registry(workspace.settings), find_previews(workspace)
     return Findings(
         rows=tuple(theirs),
         others=sum(row.speaker != speaker and row.audio_sha256 in sounds for row in theirs),
@@ -222,13 +222,6 @@ def open_stores_of(workspace: Workspace) -> Iterator[tuple[list[Store], list[str
         open_repository(settings.project, remote) as repo,
     ):
         yield open_stores(repo, remote, corpus.pushed_to(settings))
-
-
-def existing_registry(workspace: Workspace) -> Registry | None:
-    """None where no model was ever registered: an empty database would cost many seconds."""
-    if not workspace.settings.mlflow_database.is_file():
-        return None
-    return model_version.open_registry(workspace)
 
 
 def gates_with(workspace: Workspace, speaker: str, forgotten: Forgotten) -> dict[str, str]:

@@ -19,12 +19,12 @@ from lifecycle.artifacts import MANIFEST
 from lifecycle.corpus_page import corpus_page
 from lifecycle.findings import (
     Findings,
-    existing_registry,
     files_that_name,
     gates_with,
     look,
     open_stores_of,
 )
+from lifecycle.model_registry import existing_registry
 from lifecycle.previews import delete_previews
 from lifecycle.traces import Traces, keep_sides, redact
 from lifecycle.workspace import Workspace, domain_lock
@@ -267,7 +267,7 @@ def _mark(
     workspace: Workspace, forgotten: Forgotten, speaker: str, traces: Traces, log: _Log
 ) -> None:
     """Tags on model versions, `marks.json` beside certificates."""
-    registry, name = existing_registry(workspace), workspace.domain.name
+    registry, name = existing_registry(workspace.settings), workspace.domain.name
     report, stone = (
         marks.report_file(workspace, forgotten, speaker).stem,
         forgotten.tombstone(speaker),

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lifecycle import adapter, engine, merged_model, model_card, predictions, replay, reports
-from lifecycle.adapter import open_registry as open_registry
 from lifecycle.artifacts import Artifact
 from lifecycle.base_model import base_model
 from lifecycle.corpus import corpus_version
 from lifecycle.model_card import make_model_card
+from lifecycle.model_registry import open_registry
 from lifecycle.workspace import Workspace
 from voiceforge.errors import StageError
 from voiceforge.files import write_json, write_text
@@ -34,7 +34,7 @@ def make_model_version(workspace: Workspace) -> Artifact:
     stages = (adapter.STAGE, merged_model.STAGE, predictions.STAGE, *_REPORTS)
     inputs = {stage: workspace.current(stage).sha256 for stage in stages}
     inputs[engine.STAGE] = engine_sha256(engine_folder)
-    registry, name = open_registry(workspace), workspace.domain.name
+    registry, name = open_registry(workspace.settings), workspace.domain.name
     card = make_model_card(workspace)
 
     def build(folder: Path, _: Path) -> Mapping[str, Any]:
@@ -96,7 +96,7 @@ def _record(workspace: Workspace) -> RunRecord:
             if "base" in row:
                 metrics[f"base word error rate {name}"] = float(row["base"])
     name = f"corpora/{domain.name}"
-    training = open_registry(workspace).training_run(domain.name, trained.key)
+    training = open_registry(workspace.settings).training_run(domain.name, trained.key)
     replayed = trained.inputs.get(replay.STAGE)
     return RunRecord(
         training=training,

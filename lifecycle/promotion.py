@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lifecycle import certificate, model_version
+from lifecycle import certificate
 from lifecycle.artifacts import Artifact
+from lifecycle.model_registry import open_registry
 from lifecycle.workspace import Workspace
 from voiceforge.errors import StageError
 from voiceforge.files import read_json, write_json
@@ -57,7 +58,7 @@ def _promote(workspace: Workspace, decided: Artifact, champion: str) -> None:
             f"of {workspace.domain.name} is now version {champion or 'none'}. Run the domain again "
             "for a certificate against the present champion."
         )
-    registry, name = model_version.open_registry(workspace), workspace.domain.name
+    registry, name = open_registry(workspace.settings), workspace.domain.name
     version = str(decided.summary["version"])
     fields = read_json(decided.path / certificate.FILE)
     verify_certificate(fields, engine_sha256(registry.model_folder(name, version)))

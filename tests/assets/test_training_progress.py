@@ -20,7 +20,7 @@ from data.tables import write_utterances
 from data.utterance import Utterance
 from lifecycle import splits as splits_stage
 from lifecycle.adapter import STAGE as ADAPTER
-from lifecycle.adapter import open_registry
+from lifecycle.model_registry import open_registry
 from lifecycle.progress import Progress, listening
 from lifecycle.workspace import open_workspace
 from pipelines.definitions import build_definitions
@@ -139,9 +139,7 @@ def test_a_killed_training_is_failed_and_goes_on_in_its_run_seen_by_dagster_and_
     (run,) = client.search_runs([failed.info.experiment_id])
     assert (run.info.run_id, run.info.status) == (failed.info.run_id, "FINISHED")
     made = open_workspace(DOMAIN, settings).current(ADAPTER)
-    assert open_registry(open_workspace(DOMAIN, settings)).training_run(DOMAIN, made.key) == (
-        run.info.run_id
-    )
+    assert open_registry(settings).training_run(DOMAIN, made.key) == run.info.run_id
 
     def told(name: str) -> list[tuple[int, float]]:
         return [(one.step, one.value) for one in client.get_metric_history(run.info.run_id, name)]
