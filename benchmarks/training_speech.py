@@ -28,6 +28,7 @@ from lifecycle.workspace import Workspace
 from serving.engines import ctranslate2, load_engine
 from serving.engines.contracts import DecodingOptions, Engine
 from training.base_models import tensor_digest
+from training.merging import DESCRIPTION
 from voiceforge.errors import SourceError
 from voiceforge.files import read_json, write_text
 from voiceforge.params import PiperSource, PromptsSource, ReadingsSource, Source
@@ -96,7 +97,7 @@ class _Bench:
             base, tuned = (engine.engine_folder(artifact) for artifact in paths)
         else:
             base = self._build(models[0], "base", WINDOW_FRAMES, 0.0)
-            least = int(read_json(models[1] / "voiceforge.json")["minimum_mel_frames"])
+            least = int(read_json(models[1] / DESCRIPTION)["minimum_mel_frames"])
             silence = workspace.domain.engine.trailing_silence
             tuned = self._build(models[1], "merged", least, silence)
         self._base, self._tuned = load_engine(base, threads), load_engine(tuned, threads)

@@ -12,7 +12,7 @@ from data.features import SAMPLE_RATE, Floats
 _CEILING = 0.999
 """Of the largest sample: what lies above counts as at the ceiling."""
 
-_SHORTEST_RUN = 3 / 16_000
+_SHORTEST_RUN = 3 / SAMPLE_RATE
 """Seconds that a clipped stretch lasts at least: a natural peak of speech is narrower."""
 
 _QUIETEST_CEILING = 0.001

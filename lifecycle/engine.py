@@ -33,11 +33,12 @@ _EXACT = "float32"
 def make_engine(workspace: Workspace) -> Artifact:
     """Build the engine of the merged model and measure on dev what its precision costs."""
     from serving.engines import ctranslate2
+    from training.merging import DESCRIPTION
 
     refuse_nemo(workspace, "The engine of the merged model")
     merged, table = workspace.current(merged_model.STAGE), workspace.current(splits.STAGE)
     digest = str(merged.summary["tensors_sha256"])
-    trained = read_json(merged.path / "voiceforge.json")
+    trained = read_json(merged.path / DESCRIPTION)
     params = workspace.domain.engine
     spec = engine_spec(workspace, int(trained["minimum_mel_frames"]))
 

@@ -183,8 +183,9 @@ def _limits(
 
 def _energy(workspace: Workspace, trained: Artifact) -> Energy:
     from training.energy import estimate_energy
+    from training.recipe import REPORT
 
-    path = trained.path / "training_report.json"
+    path = trained.path / REPORT
     report = read_json(path) if path.is_file() else {}
     processes = int(report.get("processes", 1))
     gpus = processes if report.get("device", "cpu") == "cuda" else 0

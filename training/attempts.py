@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from data.tables import UTTERANCES
-from training.recipe import LossPoint, Score, TrainingReport, TrainingSpec, best_step, has_words
+from training.recipe import (
+    REPORT,
+    LossPoint,
+    Score,
+    TrainingReport,
+    TrainingSpec,
+    best_step,
+    has_words,
+)
 from training.weights import weight_hashes
 from voiceforge.errors import StorageError
 from voiceforge.files import (
@@ -33,8 +41,6 @@ _ADAPTERS = "adapters"
 _BEST = "best"
 _FAILURE = "failure.json"
 _PREFIX = "checkpoint-"
-
-REPORT = "training_report.json"
 
 _KEPT = 2
 """Checkpoints that stay: one more than is needed, should the newest turn out to be damaged."""

@@ -15,7 +15,7 @@ from transformers import set_seed
 from transformers.trainer_callback import PrinterCallback
 
 from training.adapters import lora_config, quantization
-from training.attempts import REPORT, Attempts, History
+from training.attempts import Attempts, History
 from training.backends import prepare
 from training.clips import batch_frames
 from training.failures import NotFiniteError, note_failure, refuse_to_repeat
@@ -23,7 +23,14 @@ from training.machine import Device, choose_device, peak_memory, versions
 from training.news import News, OnProgress
 from training.prepared import PreparedRun
 from training.ranks import Ranks, deal
-from training.recipe import TrainingProgress, TrainingReport, TrainingSpec, best_step, has_words
+from training.recipe import (
+    REPORT,
+    TrainingProgress,
+    TrainingReport,
+    TrainingSpec,
+    best_step,
+    has_words,
+)
 from training.targets import special_kinds
 from training.teacher import LESSONS, Teacher
 from training.trainer import PlannedTrainer, trainer_arguments

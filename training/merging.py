@@ -11,7 +11,7 @@ import warnings
 from pathlib import Path
 
 from data.sealed import MANIFEST
-from training.recipe import TrainingReport
+from training.recipe import REPORT, TrainingReport
 from voiceforge.errors import StageError
 from voiceforge.files import new_folder, read_json, storage_errors, write_json
 
@@ -41,7 +41,7 @@ def merge(base: Path, adapter: Path, out: Path) -> str:
 
     from training.base_models import tensor_digest
 
-    report = TrainingReport.from_dict(read_json(adapter / "training_report.json"))
+    report = TrainingReport.from_dict(read_json(adapter / REPORT))
     model = WhisperForConditionalGeneration.from_pretrained(
         base, local_files_only=True, use_safetensors=True, dtype=torch.float32
     )

@@ -9,6 +9,9 @@ from typing import Any
 
 from voiceforge.params import TrainingParams
 
+REPORT = "training_report.json"
+"""File of the `TrainingReport` beside the adapter."""
+
 PATHS = ("base", "corpus", "utterances", "output", "replay")
 
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from data.features import SAMPLE_RATE
 from training.nemo.archive import describe, read_weights
 from training.nemo.toolkit import nemo_asr
 from voiceforge.errors import IntegrityError, UsageError
@@ -14,7 +15,6 @@ AED = ("EncDecMultiTaskModel",)
 CTC = ("EncDecCTCModelBPE",)
 TRANSDUCER = ("EncDecRNNTBPEModel", "EncDecHybridRNNTCTCBPEModel")
 SUPPORTED = (*AED, *CTC, *TRANSDUCER)
-SAMPLE_RATE = 16_000
 _UNPICKLE = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 """Makes torch unpickle whatever a checkpoint brings, where the caller does not say otherwise."""
 
