@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from data.reasons import REASONS, reason
+from voiceforge.clock import moment
 from voiceforge.errors import IntegrityError, UsageError
 from voiceforge.files import storage_errors, write_text
 
@@ -90,7 +91,7 @@ def release(
         reason=code,
         why=" ".join(why.split()),
         who=" ".join(who.split()),
-        at=_moment(at),
+        at=moment(at),
     )
     _append(folder, [added])
     return added
@@ -113,7 +114,7 @@ def withdraw(
     known = [one for one in read_releases(folder) if (one.id, one.reason) == (id, code)]
     if not known:
         raise UsageError(f"{id} is not released from {code!r}, so nothing can be withdrawn.")
-    said = {"why": " ".join(why.split()), "who": " ".join(who.split()), "at": _moment(at)}
+    said = {"why": " ".join(why.split()), "who": " ".join(who.split()), "at": moment(at)}
     _append(folder, [replace(one, withdrawn=True, **said) for one in known])
 
 
@@ -169,10 +170,6 @@ def _check_words(why: str, who: str) -> None:
             raise UsageError(f"A release needs a {name}: whoever reads it later has only that.")
 
 
-def _moment(at: datetime.datetime | None) -> str:
-    return (at or datetime.datetime.now(datetime.UTC)).isoformat(timespec="seconds")
-
-
 def _append(folder: Path, added: Iterable[Release]) -> None:
     path = folder / RELEASES
     _read_lines(folder)  # what is damaged must be mended, not written after
@@ -217,10 +214,10 @@ def _problem(row: Any) -> str:
     if REASONS[row["reason"]].concerns_text and row["text_sha256"] is None:
         return f"text_sha256 must be given, since {row['reason']!r} rests on the text"
     try:
-        moment = datetime.datetime.fromisoformat(row["at"])
+        at = datetime.datetime.fromisoformat(row["at"])
     except ValueError:
         return f"at is {row['at']!r}, no ISO 8601 time"
-    return "" if moment.tzinfo else f"at is {row['at']!r}, without an offset from UTC"
+    return "" if at.tzinfo else f"at is {row['at']!r}, without an offset from UTC"
 
 
 def _is_sha256(value: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from lifecycle.code import code_version
 from lifecycle.ledgers import read_gates
 from lifecycle.model_registry import open_registry
 from lifecycle.workspace import Workspace
+from voiceforge.clock import moment
 from voiceforge.files import sha256_json, write_json, write_text
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def make_certificate(workspace: Workspace) -> Artifact:
                 "test set": test_set,
             },
             uses_of_test_set=_uses(workspace, test_set),
-            created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            created_at=moment(),
         )
         write_json(folder / FILE, decided.as_dict())
         page = render_report(

@@ -7,7 +7,6 @@ weights; the report says which models those are.
 
 from __future__ import annotations
 
-import datetime
 import shutil
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from lifecycle.model_registry import existing_registry
 from lifecycle.previews import delete_previews
 from lifecycle.traces import Traces, keep_sides, redact
 from lifecycle.workspace import Workspace, domain_lock
+from voiceforge.clock import moment
 from voiceforge.errors import IntegrityError, StorageError, UsageError
 from voiceforge.files import (
     read_json,
@@ -107,7 +107,7 @@ def forget(
         log.problems += findings.problems
 
         before("tombstone")
-        bury(ledgers, speaker, at=_now(), by=by, why=why)
+        bury(ledgers, speaker, at=moment(), by=by, why=why)
         before("findings")
         sounds = {row.audio_sha256 for row in findings.rows} | findings.holdings.audio_sha256
         add_findings(ledgers, speaker, audio=sounds, versions=findings.holdings.versions)
@@ -131,7 +131,7 @@ def forget(
         _mark(workspace, forgotten, speaker, traces, log)
         before("finished")
         if not log.problems:
-            finish(ledgers, speaker, _now())
+            finish(ledgers, speaker, moment())
     return Forgetting(
         findings,
         traces,
@@ -316,7 +316,3 @@ def _delete(folder: Path) -> None:
         shutil.rmtree(gone, ignore_errors=True)
         folder.rename(gone)
         shutil.rmtree(gone)
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from lifecycle import splits
 from lifecycle.ledgers import read_gates, same_text
 from lifecycle.workspace import Workspace, domain_lock
+from voiceforge.clock import moment
 from voiceforge.errors import StageError, UsageError
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def freeze(workspace: Workspace, *, by: str, reason: str, new_version: bool = Fa
             name=workspace.domain.name,
             same=same,
             previous=previous,
-            frozen_at=_now(),
+            frozen_at=moment(),
             frozen_by=by,
             reason=reason,
         )
@@ -131,7 +131,7 @@ def drop_from_gate(
             return None
         keys = {speaker_id(name) for name in speakers}
         gate = without_speakers(
-            gates[-1], keys, audio=audio, frozen_at=_now(), frozen_by=by, reason=reason
+            gates[-1], keys, audio=audio, frozen_at=moment(), frozen_by=by, reason=reason
         )
         if gate is not None:
             write_gate(workspace.ledgers, gate)
@@ -151,7 +151,3 @@ def sealing_problems(workspace: Workspace) -> list[str]:
     table = splits.read_split_table(workspace)
     problems = gate_problems(table, gates[-1])
     return [*problems, *leaks(table, gates, same_text(workspace))]
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
