@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.console import person, say, show_table
-from cli.progress import live_progress
+from cli.progress import stages_shown
 from voiceforge.errors import StageError, UsageError
 from voiceforge.settings import Settings, load_settings
 
@@ -62,14 +62,13 @@ def validate_corpus(name: str) -> None:
     from lifecycle.checks import GATE_ADVICE, few_quarantined, gate_is_sealed, required
     from lifecycle.corpus import corpus_version, make_corpus
     from lifecycle.corpus_page import length
-    from lifecycle.progress import listening
     from lifecycle.splits import make_splits
     from lifecycle.validation import QUARANTINE_ADVICE, make_validation
     from lifecycle.workspace import domain_lock, open_workspace
 
     settings = load_settings()
     workspace = open_workspace(name, settings)
-    with domain_lock(settings, name), live_progress() as show, listening(show):
+    with domain_lock(settings, name), stages_shown():
         make_corpus(workspace)
         version = corpus_version(workspace)
         if workspace.domain.validation.agreement.enabled:
@@ -209,9 +208,8 @@ def withdraw_releases(
 def freeze_gate(name: str, *, new_version: bool, why: str, by: str | None) -> None:
     """Freeze the test split of a corpus as its gate set."""
     from lifecycle.gate import freeze
-    from lifecycle.progress import listening
 
-    with live_progress() as show, listening(show):
+    with stages_shown():
         gate = freeze(_workspace(name), by=person(by), reason=why, new_version=new_version)
     Console(soft_wrap=True).print(
         f"gate-{gate.version} of {name} is frozen: {len(gate.members):,} utterances, sha256 "

@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from cli.console import say
-from cli.progress import live_progress
+from cli.progress import stages_shown
 
 
 def preview_corpus(
@@ -17,12 +17,11 @@ def preview_corpus(
     """Make the page and print its path."""
     from lifecycle.preview import make_preview
     from lifecycle.previews import default_preview
-    from lifecycle.progress import listening
     from lifecycle.workspace import open_workspace
 
     workspace = open_workspace(name)
     folder = (out or default_preview(workspace)).resolve()
-    with live_progress() as show, listening(show):
+    with stages_shown():
         page = make_preview(workspace, folder, count=clips, effects=effects, seed=seed)
     say("Open the page in a browser; it needs no server.")
     typer.echo(page)

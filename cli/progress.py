@@ -21,6 +21,7 @@ from rich.progress import (
 )
 
 from lifecycle.progress import Progress as StageProgress
+from lifecycle.progress import listening
 
 QUIET_SECONDS = 30.0
 """A log is never longer silent than this, so that work and standstill can be told apart."""
@@ -57,6 +58,13 @@ def live_progress(quiet: float = QUIET_SECONDS) -> Iterator[Callable[[StageProgr
         finally:
             ended.set()
             writer.join()
+
+
+@contextlib.contextmanager
+def stages_shown() -> Iterator[None]:
+    """Show how far the stages are that this process runs in the block."""
+    with live_progress() as show, listening(show):
+        yield
 
 
 class _Listener:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from cli.progress import live_progress
+from cli.progress import stages_shown
 
 
 def run_stage(name: str, domain: str) -> None:
     """Run the stages of one group; see `lifecycle.stages.GROUPS`."""
-    from lifecycle.progress import listening
     from lifecycle.stages import check_group, run_group
     from lifecycle.workspace import domain_lock, open_workspace
     from pipelines.instance import prepare
@@ -15,9 +14,5 @@ def run_stage(name: str, domain: str) -> None:
     check_group(name)
     workspace = open_workspace(domain)
     prepare(workspace.settings)
-    with (
-        domain_lock(workspace.settings, domain),
-        live_progress() as show,
-        listening(show),
-    ):
+    with domain_lock(workspace.settings, domain), stages_shown():
         run_group(workspace, name)
