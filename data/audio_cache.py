@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import shutil
 import sqlite3
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -22,7 +20,7 @@ from typing import Any
 
 from data.measurement import Measurement
 from voiceforge.errors import StorageError
-from voiceforge.files import as_storage_error, sha256_file, storage_errors
+from voiceforge.files import as_storage_error, link_file, sha256_file, storage_errors
 
 FOLDER = "audio"
 """Name of the folder in `Settings.cache`."""
@@ -139,14 +137,7 @@ class AudioCache:
             self.drop([sha256])
             return False
         with storage_errors(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(FileExistsError):  # equal audio of another utterance
-                try:
-                    os.link(source, target)
-                except FileExistsError:
-                    raise
-                except OSError:  # another file system, one without hard links, too many of them
-                    shutil.copyfile(source, target)
+            link_file(source, target)
         return True
 
     def drop(self, sha256s: Iterable[str]) -> int:
