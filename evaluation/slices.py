@@ -160,15 +160,23 @@ def text_labels(rows: Sequence[Scored]) -> list[int]:
     return [labels.setdefault(row.reference, len(labels)) for row in rows]
 
 
-def _estimate(interval: Interval, rows: Sequence[Scored]) -> Estimate:
+def interval_method(interval: Interval, seen: str = "nothing seen") -> str:
+    """How an interval over texts was made.
+
+    Args:
+        seen: what an interval without resamples rests on.
+    """
+    texts = f"{interval.clusters} texts"
     if interval.clusters == 1:
-        method = "no interval: a single text"
-    elif interval.resamples == 0 and interval.low == interval.high:
-        method = f"no interval: the same in all resamples of {interval.clusters} texts"
-    elif interval.resamples == 0:
-        method = f"Clopper-Pearson, nothing seen in {interval.clusters} texts"
-    else:
-        method = f"BCa bootstrap, {interval.resamples} resamples of {interval.clusters} texts"
+        return "no interval: a single text"
+    if interval.resamples:
+        return f"BCa bootstrap, {interval.resamples} resamples of {texts}"
+    if interval.low == interval.high:
+        return f"no interval: the same in all resamples of {texts}"
+    return f"Clopper-Pearson, {seen} in {texts}"
+
+
+def _estimate(interval: Interval, rows: Sequence[Scored]) -> Estimate:
     return Estimate(
         value=interval.value,
         low=interval.low,
@@ -177,5 +185,5 @@ def _estimate(interval: Interval, rows: Sequence[Scored]) -> Estimate:
         words=sum(row.words for row in rows),
         utterances=len(rows),
         speakers=len({row.utterance.speaker for row in rows}),
-        method=method,
+        method=interval_method(interval),
     )

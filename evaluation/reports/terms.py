@@ -10,7 +10,15 @@ from data.utterance import Utterance
 from evaluation.comparison import Slice
 from evaluation.prediction import Prediction
 from evaluation.significance import Interval
-from evaluation.slices import Resampling, Scored, rows_of, score, slices_of, text_labels
+from evaluation.slices import (
+    Resampling,
+    Scored,
+    interval_method,
+    rows_of,
+    score,
+    slices_of,
+    text_labels,
+)
 from evaluation.terms import (
     TermCounts,
     Vocabulary,
@@ -224,12 +232,6 @@ def _share(
 
 
 def _rate(interval: Interval, rows: Sequence[Scored], occurrences: int) -> TermRate:
-    if interval.clusters == 1:
-        method = "no interval: a single text"
-    elif interval.resamples == 0:
-        method = f"Clopper-Pearson, all or nothing in {interval.clusters} texts"
-    else:
-        method = f"BCa bootstrap, {interval.resamples} resamples of {interval.clusters} texts"
     return TermRate(
         value=interval.value,
         low=interval.low,
@@ -238,7 +240,7 @@ def _rate(interval: Interval, rows: Sequence[Scored], occurrences: int) -> TermR
         occurrences=occurrences,
         utterances=len(rows),
         speakers=len({row.utterance.speaker for row in rows}),
-        method=method,
+        method=interval_method(interval, "all or nothing"),
     )
 
 
