@@ -114,11 +114,13 @@ def test_when_one_process_dies_all_end_and_the_next_run_continues(
     spec: TrainingSpec, tmp_path: Path
 ) -> None:
     spec = several(spec, steps=10, dropout=0.0)
+    others = psutil.Process().children(recursive=True)  # of earlier tests
     started: list[psutil.Process] = []
 
     def kill_the_second(progress: TrainingProgress) -> None:
         if progress.step == 5 and progress.loss is not None:
-            started.extend(psutil.Process().children(recursive=True))
+            children = psutil.Process().children(recursive=True)
+            started.extend(child for child in children if child not in others)
             (second,) = [
                 process
                 for process in started

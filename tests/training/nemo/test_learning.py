@@ -24,14 +24,14 @@ LINEAR = ("linear_q", "linear_k", "linear_v", "linear_out", "linear_pos", "linea
 
 
 def test_word_error_rate_falls_on_real_prompts(cache: Path, project: Path, tmp_path: Path) -> None:
-    """40 prompts, 71 s. Measured: 140 steps take it from near 100% to 76% of 166 words."""
+    """40 prompts, 71 s. Measured: 300 steps take it from 98% to 66% of 166 words."""
     rows = write_prompts(tmp_path, cache, clips=40, seconds=(0.5, 2.5), every=400)
     write_utterances(tmp_path / "u.parquet", [*rows, *(in_dev(row) for row in rows)])
     params = domain_params(project / "params.yaml", "telephony-en").training.model_copy(
         update={
             "backend": "nemo",
-            "steps": 140,
-            "evaluate_every": 35,
+            "steps": 300,
+            "evaluate_every": 60,
             "checkpoint_every": 1000,
             "learning_rate": 0.006,
             "rank": 48,
@@ -60,9 +60,9 @@ def test_word_error_rate_falls_on_real_prompts(cache: Path, project: Path, tmp_p
     report = train(spec(base), tmp_path / "w", lambda _: None)
     after = report.dev_scores()[0]
     assert after.words == before.words > 150
-    assert after.rate < before.rate - 0.08, (before, after)
+    assert after.rate < before.rate - 0.15, (before, after)
     losses = [point.loss for point in report.losses]
-    assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
+    assert sum(losses[-10:]) < 0.9 * sum(losses[:10])  # a batch's loss grows with its clips
 
 
 def learn_a_little(run: NemoRun, random: Path, out: Path) -> Path:
