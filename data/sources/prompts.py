@@ -26,6 +26,8 @@ _TONES = frozenset({"beep", "beeperr", "ascending-2tone", "descending-2tone", "t
 _SPEAKER = re.compile(r"(?P<language>[a-z]{2})_(?P<region>[A-Z]{2})_[fm]_(?P<name>\w+)")
 _ALL_BRACKETS = re.compile(r"\s*(\[[^\]]*\]|\([^)]*\)|<[^>]*>)\s*")
 _DIRECTIONS = re.compile(r"\([^)]*\)|\[[^\w\]]*\]")
+_ELLIPSIS = re.compile(r"\.{2,}|…")
+"""Another recording goes before or after: nobody speaks it, and a model would learn to write it."""
 _LOST_LETTER = re.compile(r"\?(?=\s+[^\W\d_A-Z])|(?<=\s)\?|�")
 
 
@@ -82,7 +84,7 @@ def plan_prompts(folder: Path, language: str, licence: str) -> Plan:
             recordings.append(
                 Recording(
                     id=name,
-                    text=clean_text(_DIRECTIONS.sub(" ", text)),
+                    text=clean_text(_ELLIPSIS.sub(" ", _DIRECTIONS.sub(" ", text))),
                     language=language,
                     accent=accent,
                     speaker=speaker,
