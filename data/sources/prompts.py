@@ -23,6 +23,9 @@ from voiceforge.errors import IntegrityError
 _TONES = frozenset({"beep", "beeperr", "ascending-2tone", "descending-2tone", "tt-monkeys"})
 """Sounds that are not speech; some transcripts describe them without brackets."""
 
+_READING = 2
+"""Raised when the same files give other texts."""
+
 _SPEAKER = re.compile(r"(?P<language>[a-z]{2})_(?P<region>[A-Z]{2})_[fm]_(?P<name>\w+)")
 _ALL_BRACKETS = re.compile(r"\s*(\[[^\]]*\]|\([^)]*\)|<[^>]*>)\s*")
 _DIRECTIONS = re.compile(r"\([^)]*\)|\[[^\w\]]*\]")
@@ -48,7 +51,12 @@ class Prompts:
 
     def fingerprint(self) -> Any:
         entry = catalogue.entry(self.name)
-        return {"prompts": entry.name, "content": entry.pin, "licence": entry.licence}
+        return {
+            "prompts": entry.name,
+            "content": entry.pin,
+            "licence": entry.licence,
+            "reading": _READING,
+        }
 
 
 def plan_prompts(folder: Path, language: str, licence: str) -> Plan:
