@@ -147,7 +147,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("training.distillation.encoder", float("nan"), "training.distillation.encoder is nan: "),
     ("training.distillation.temperature", 0, "distillation.temperature is 0: input should be gr"),
     ("training.replay.share", 1.5, "training.replay.share is 1.5: input should be less than"),
-    ("training.replay.share", 0.2, "share is above 0 and sources is empty: name what to replay"),
+    ("training.replay.sources", [], "share is above 0 and sources is empty: name what to replay"),
     ("training.replay.labels", "mine", "replay.labels is 'mine': input should be 'base-model' or"),
     ("training.replay.sources", [{"kind": "tape"}], "training.replay.sources.0 is "),
     ("engine.precision", "int4", "engine.precision is 'int4': input should be 'int8', "),
