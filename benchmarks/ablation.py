@@ -1,7 +1,7 @@
 """What each part of the training recipe brings: the same training again, with one thing changed.
 
     python -m benchmarks.ablation --domain telephony-it [VARIANT ...] [--variants FILE]
-                                  [--held 0.4] [--words 3000] [--list] [--write]
+                                  [--held 0.4] [--words 3000] [--list] [--write] [--remark TEXT]
 
 The test set has no part in it, so that defaults may be chosen by it. Of the domain's train split a
 share of the texts (--held) is set aside; variants train on the rest, keep their best step by dev,
@@ -82,6 +82,7 @@ def main() -> None:
     parser.add_argument("--words", type=int, default=3000, help="judged, of each accent and set")
     parser.add_argument("--list", action="store_true", help="say what the variants change")
     parser.add_argument("--write", action="store_true", help="write docs/training.md")
+    parser.add_argument("--remark", default="", help="what a reader has to know of this run")
     given = parser.parse_args()
     workspace = open_workspace(given.domain)
     variants = read_variants(given.variants, given.domain, workspace.domain.training)
@@ -99,7 +100,7 @@ def main() -> None:
         rows.append(row)
     if given.write:
         command = f"python -m benchmarks.ablation --domain {given.domain}"
-        note = machine_note(command, ablation.note)
+        note = machine_note(command, f"{ablation.note} {given.remark}")
         page = workspace.settings.project / "docs" / "training.md"
         write_table(page, f"Ablation: {given.domain}", note, _HEADER, rows)
 
