@@ -24,6 +24,7 @@ from data.fetch import fetch
 from data.gate_files import read_gates
 from data.sources.base import FileAudio, Reach
 from data.sources.prompts import Prompts
+from data.split_hash import text_key
 from voiceforge.errors import StageError, UsageError, VoiceForgeError
 
 NAME = "calls"
@@ -35,11 +36,11 @@ def prompts(cache: Path) -> list[tuple[Path, str]]:
     """Recordings and what is said in them."""
     fetch("prompts-en", cache=cache, offline=False, timeout=60.0)
     plan = Prompts("en").plan(Reach(cache, False, 60.0))
-    texts: dict[str, Path] = {}
+    texts: dict[str, tuple[Path, str]] = {}
     for one in plan.recordings:
-        if isinstance(one.audio, FileAudio) and len(one.text.split()) > 3:
-            texts.setdefault(one.text, one.audio.path)
-    return [(path, text) for text, path in sorted(texts.items())[:CLIPS]]
+        if isinstance(one.audio, FileAudio) and 4 <= len(one.text.split()) <= 20:
+            texts.setdefault(text_key(one.text), (one.audio.path, one.text))
+    return [texts[key] for key in sorted(texts)[:CLIPS]]
 
 
 class Calls:

@@ -15,11 +15,17 @@ from data.tables import write_utterances
 from data.utterance import Utterance
 from training.base_models import resolve
 from training.recipe import TrainingSpec
-from voiceforge.params import domain_params
+from voiceforge.params import ReplayParams, TrainingParams, domain_params
 
 CLIPS = 10
 """Clips of the corpus; all are in train, the first four in dev as well, as copies."""
 DEV = 4
+
+
+def without_replay(params: TrainingParams) -> TrainingParams:
+    """The shipped recipe on its own clips alone."""
+    off = ReplayParams(share=0.0, sources=(), labels="base-model")
+    return params.model_copy(update={"replay": off})
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +90,7 @@ def in_dev(row: Utterance) -> Utterance:
 @pytest.fixture()
 def spec(project: Path, tiny_en: Path, prompts_corpus: Path, tmp_path: Path) -> TrainingSpec:
     """A few small steps on those clips, in one thread: so little work gains nothing from more."""
-    params = domain_params(project / "params.yaml", "telephony-en").training
+    params = without_replay(domain_params(project / "params.yaml", "telephony-en").training)
     few = {"steps": 6, "batch_size": 4, "evaluate_every": 3, "checkpoint_every": 2}
     return TrainingSpec.from_params(
         params.model_copy(update=few),

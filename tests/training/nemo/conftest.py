@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from data.tables import write_utterances
-from tests.training.conftest import in_dev, write_prompts
+from tests.training.conftest import in_dev, without_replay, write_prompts
 from tests.training.nemo import tiny
 from training.recipe import TrainingSpec
 from voiceforge.params import domain_params
@@ -65,7 +65,7 @@ def spec_of(
     project: Path, corpus: Path, model: Callable[[str], Path], tmp_path: Path
 ) -> Callable[..., TrainingSpec]:
     """A few steps on a tiny model of that kind; further keys are those of the training block."""
-    params = domain_params(project / "params.yaml", "telephony-en").training
+    params = without_replay(domain_params(project / "params.yaml", "telephony-en").training)
 
     def make(kind: str, **keys: object) -> TrainingSpec:
         targets = {"targets": TARGETS.get(kind, ("linear_q", "linear_v"))}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.training.conftest import without_replay
 from training.nemo.refusals import KNOWN, check_params
 from training.nemo.texts import check_language, choose_spelling, languages
 from voiceforge.errors import UsageError
@@ -15,7 +16,7 @@ from voiceforge.params import TrainingParams, domain_params
 
 @pytest.fixture()
 def params(project: Path) -> TrainingParams:
-    shipped = domain_params(project / "params.yaml", "telephony-en").training
+    shipped = without_replay(domain_params(project / "params.yaml", "telephony-en").training)
     return shipped.model_copy(update={"backend": "nemo", "targets": ("linear_q",)})
 
 
