@@ -170,12 +170,12 @@ class Ablation:
             raise UsageError(f"A share of {share} leaves no texts to train or to judge on.")
         self._learnt, self._judged = learnt, stratified_sample(judged, words, params.seed)
         self._words = words
+        self._base = base_model(workspace)
         speech = self._general_speech()
         self._general = _Speech(
             stratified_sample(read_utterances(speech.path / UTTERANCES), words, params.seed),
             speech.path,
         )
-        self._base = base_model(workspace)
 
     @property
     def note(self) -> str:
@@ -193,7 +193,7 @@ class Ablation:
         )
 
     def table(self, variants: Mapping[str, TrainingParams]) -> Iterator[tuple[str, ...]]:
-        """The base model's row, then one for each variant; the recipe is always measured."""
+        """The base model's row, then one for each variant, beside the recipe if that came first."""
         base = self._scored(self._heard_base())
         wrong = _rate(compare(base[HELD], base[HELD], _ALL, self._resampling))
         yield (BASE, wrong, "", "", "", "", "", "", "", "")
@@ -333,7 +333,7 @@ class Ablation:
         domain = self._workspace.domain
         sources: list[Source] = []
         held = {"dev"}  # the test texts of prompts are some domain's test set
-        if base_model(self._origin).multilingual:
+        if self._base.multilingual:
             sources += [
                 PromptsSource(kind="prompts", language=language)
                 for language in get_args(PromptLanguage)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from data.sources.base import Reach
 from data.sources.prompts import Prompts
 from data.sources.sentences import Sentences
 from data.splits import text_key
 from voiceforge.params import Consent
+from voiceforge.params.sources import Texts
 
 LONGEST_TEXT = 60
 """Words: at eSpeak's pace about 25 s, so that every clip fits Whisper's window."""
@@ -32,7 +33,6 @@ class SpokenText(Protocol):
 
 
 TextT = TypeVar("TextT", bound=SpokenText)
-Texts = Literal["prompts", "sentences"]
 
 
 def texts_of(kind: Texts, language: str, reach: Reach) -> Sequence[SpokenText]:

@@ -178,10 +178,14 @@ class ClipsPerAccent(Strict):
     dev: int = Field(ge=0, description="Clips for dev, of each accent; 0 for none.")
 
 
+Texts = Literal["prompts", "sentences"]
+"""What machines speak."""
+
+
 class _MachineSpeech(Strict):
     """Texts that a machine speaks."""
 
-    texts: Literal["prompts", "sentences"] = Field(
+    texts: Texts = Field(
         description="What is spoken: the telephone prompts of the catalogue, or its everyday "
         f"sentences ({', '.join(SENTENCE_LANGUAGES)})."
     )
