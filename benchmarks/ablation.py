@@ -38,6 +38,7 @@ from evaluation.runners import (
 )
 from evaluation.slices import Resampling, Scored, compare, score
 from lifecycle import replay, splits
+from lifecycle.adapter import hyperparameters, training_spec
 from lifecycle.artifacts import Artifact
 from lifecycle.base_engine import engine_spec
 from lifecycle.base_model import base_model
@@ -48,7 +49,7 @@ from serving.engines.contracts import DecodingOptions
 from training.base_models import tensor_digest
 from training.launch import run_training
 from training.merging import merge
-from training.recipe import TrainingProgress, TrainingSpec
+from training.recipe import TrainingProgress
 from voiceforge.errors import UsageError
 from voiceforge.params import (
     PiperSource,
@@ -68,7 +69,7 @@ _VERSION = 1
 _WINDOW_CLIPS = 60
 _SENTENCES = 600
 _HEADER = (
-    "variant", "words wrong", "against the base", "against the recipe", "in 30 s windows",
+    "variant", "words wrong", "people, against the base", "machines, against the base", "against the recipe", "in 30 s windows",
     "general speech, against the base", "steps kept of", "minutes", "speech a second", "memory",
 )  # fmt: skip
 
@@ -196,25 +197,28 @@ class Ablation:
         """The base model's row, then one for each variant, beside the recipe if that came first."""
         base = self._scored(self._heard_base())
         wrong = _rate(compare(base[HELD], base[HELD], _ALL, self._resampling))
-        yield (BASE, wrong, "", "", "", "", "", "", "", "")
+        yield (BASE, wrong, *("",) * (len(_HEADER) - 2))
         recipe: dict[str, tuple[Scored, ...]] | None = None
         for name, params in variants.items():
             artifact = self._trained(params)
             heard = self._scored(artifact)
             recipe = heard if name == RECIPE else recipe
-            against_base, windows, general = (
-                compare(heard[part], base[HELD if part == WINDOWS else part], _ALL,
-                        self._resampling)
-                for part in (HELD, WINDOWS, GENERAL)
+            people, machines, windows, general = (
+                compare(heard[part], base[HELD if part == WINDOWS else part], of, self._resampling)
+                for part, of in (
+                    (HELD, _PEOPLE), (HELD, _MACHINES), (WINDOWS, _ALL), (GENERAL, _ALL)
+                )
             )  # fmt: skip
             against_recipe = None
             if recipe is not None and name != RECIPE:
                 against_recipe = compare(heard[HELD], recipe[HELD], _ALL, self._resampling)
+            heard_rate = compare(heard[HELD], heard[HELD], _ALL, self._resampling)
             told = artifact.summary
             yield (
                 name,
-                _rate(against_base),
-                _points(against_base),
+                _rate(heard_rate),
+                _points(people),
+                _points(machines),
                 _points(against_recipe),
                 _points(windows),
                 _points(general),
@@ -231,26 +235,14 @@ class Ablation:
         return _Speech(chosen, self._origin.corpus)
 
     def _trained(self, params: TrainingParams) -> Artifact:
-        domain = self._workspace.domain.model_copy(update={"training": params})
-        workspace = Workspace(self._origin.settings, domain)
+        workspace, origin = self._workspace.trained_with(params), self._origin.trained_with(params)
+        domain = workspace.domain
         general = replay.make_replay(workspace)
 
         def build(folder: Path, checkpoints: Path) -> Mapping[str, Any]:
             table = checkpoints / "learnt.parquet"
             write_utterances(table, self._learnt)
-            spec = TrainingSpec.from_params(
-                params,
-                language=domain.language,
-                normaliser=domain.evaluation.normaliser,
-                base=self._base.path,
-                corpus=self._origin.corpus,
-                utterances=table,
-                output=folder / "adapter",
-                threads=workspace.settings.threads,
-                device=workspace.settings.device,
-                processes=workspace.settings.processes,
-                replay=general.path if general else None,
-            )
+            spec = training_spec(origin, general, folder / "adapter", utterances=table)
             report = run_training(spec, checkpoints, _say)
             merge(self._base.path, spec.output, checkpoints / "merged")
             silence = domain.engine.trailing_silence
@@ -269,7 +261,7 @@ class Ablation:
         inputs = self._inputs()
         if general:
             inputs[replay.STAGE] = general.sha256
-        return workspace.make("ablation", _VERSION, inputs, self._asked(params.outcome()), build)
+        return workspace.make("ablation", _VERSION, inputs, self._asked(hyperparameters(origin)), build)
 
     def _heard_base(self) -> Artifact:
         def build(folder: Path, scratch: Path) -> Mapping[str, Any]:
@@ -372,7 +364,7 @@ class _Speech:
     corpus: Path
 
 
-_ALL = Slice("overall")
+_ALL, _PEOPLE, _MACHINES = Slice("overall"), Slice("human"), Slice("synthetic")
 
 
 def _words(rows: Sequence[Utterance]) -> str:

@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.record import Row
-from lifecycle import splits
+from lifecycle import replay
+from lifecycle.adapter import training_spec
 from lifecycle.base_model import base_model
 from lifecycle.workspace import Workspace
 from training.launch import run_training
-from training.recipe import TrainingProgress, TrainingSpec
+from training.recipe import TrainingProgress
 from voiceforge.errors import UsageError
 
 _SHAPE = {
@@ -53,17 +54,9 @@ def measure(workspace: Workspace, steps: int) -> Iterator[Row]:
             )  # fmt: skip
             scratch = folder / f"scratch-{checkpointing}"
             scratch.mkdir()
-            spec = TrainingSpec.from_params(
-                params,
-                language=workspace.domain.language,
-                normaliser=workspace.domain.evaluation.normaliser,
-                base=folder / "small",
-                corpus=workspace.corpus,
-                utterances=workspace.current(splits.STAGE).path / splits.TABLE,
-                output=scratch / "adapter",
-                threads=workspace.settings.threads,
-                device=workspace.settings.device,
-            )
+            changed = workspace.trained_with(params)
+            general = replay.make_replay(changed)
+            spec = training_spec(changed, general, scratch / "adapter", base=folder / "small")
             report = run_training(spec, scratch, told.append)
             how = "with" if checkpointing else "without"
             rests_on = (

@@ -16,8 +16,8 @@ from pathlib import Path
 from benchmarks.record import Row
 from data.features import WINDOW_FRAMES
 from data.tables import read_utterances
-from lifecycle import splits
-from lifecycle.base_model import base_model
+from lifecycle import replay
+from lifecycle.adapter import training_spec
 from lifecycle.workspace import Workspace
 from training.clips import choose_clips
 from training.launch import run_training
@@ -74,20 +74,13 @@ def measure(workspace: Workspace, steps: int) -> Iterator[Row]:
 def train(workspace: Workspace, params: TrainingParams) -> Trained:
     """Train into a folder that goes away again; nothing of the domain is changed."""
     told: list[TrainingProgress] = []
+    workspace = workspace.trained_with(params)
+    general = replay.make_replay(workspace)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "scratch").mkdir()
         (folder / "adapter").mkdir()
-        spec = TrainingSpec.from_params(
-            params,
-            language=workspace.domain.language,
-            normaliser=workspace.domain.evaluation.normaliser,
-            base=base_model(workspace).path,
-            corpus=workspace.corpus,
-            utterances=workspace.current(splits.STAGE).path / splits.TABLE,
-            output=folder / "adapter",
-            threads=workspace.settings.threads,
-        )
+        spec = training_spec(workspace, general, folder / "adapter")
         report = run_training(spec, folder / "scratch", told.append)
         plain = params.full_length_share == 1.0
         dev = _padded_score(spec, folder / "merged") if plain else report.dev_scores()[0]

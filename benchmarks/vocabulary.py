@@ -13,6 +13,7 @@ import argparse
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -143,30 +144,24 @@ def _name(workspace: Workspace, part: str) -> str:
 def _train(workspace: Workspace, rows: Sequence[Utterance], part: str) -> Path:
     """The merged model of one training; found again where it was made before."""
     from data.tables import write_utterances
-    from lifecycle.adapter import terms_of
+    from lifecycle import replay
+    from lifecycle.adapter import training_spec
     from lifecycle.base_model import base_model
     from training.launch import run_training
     from training.merging import merge
-    from training.recipe import TrainingSpec
 
-    domain, base, with_terms = workspace.domain, base_model(workspace).path, part == WITH
+    base, with_terms = base_model(workspace).path, part == WITH
     folder = workspace.settings.home / _name(workspace, part)
     if (folder / "merged").is_dir():
         return folder / "merged"
     chosen = [row for row in rows if with_terms or row.source != TERMS]
     (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
     write_utterances(folder / "utterances.parquet", chosen)
-    spec = TrainingSpec.from_params(
-        domain.training,
-        language=domain.language,
-        normaliser=domain.evaluation.normaliser,
-        base=base,
-        corpus=workspace.corpus,
-        utterances=folder / "utterances.parquet",
-        output=folder / "adapter",
-        threads=workspace.settings.threads,
-        terms=terms_of(workspace) if with_terms else (),
-    )
+    general = replay.make_replay(workspace)
+    table = folder / "utterances.parquet"
+    spec = training_spec(workspace, general, folder / "adapter", utterances=table)
+    if not with_terms:
+        spec = replace(spec, terms=())
     began = time.monotonic()
     run_training(
         spec, folder / "checkpoints", lambda news: print(news.step, news.message, flush=True)

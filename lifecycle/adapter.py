@@ -16,7 +16,7 @@ from voiceforge.errors import StageError
 
 if TYPE_CHECKING:
     from serving.registry import TrainingRun
-    from training.recipe import TrainingProgress, TrainingReport
+    from training.recipe import TrainingProgress, TrainingReport, TrainingSpec
 
 STAGE = "adapter"
 VERSION = 1
@@ -26,29 +26,13 @@ PLOT = "loss.png"
 def make_adapter(workspace: Workspace) -> Artifact:
     """Train in a process of its own; a killed training goes on from its last checkpoint."""
     from training.launch import run_training
-    from training.recipe import TrainingSpec
 
     settings, domain = workspace.settings, workspace.domain
-    base = base_model(workspace)
-    utterances = workspace.current(splits.STAGE)
     general = replay.make_replay(workspace)
     asked = question(workspace)
 
     def build(folder: Path, checkpoints: Path) -> Mapping[str, Any]:
-        spec = TrainingSpec.from_params(
-            domain.training,
-            language=domain.language,
-            normaliser=domain.evaluation.normaliser,
-            base=base.path,
-            corpus=workspace.corpus,
-            utterances=utterances.path / splits.TABLE,
-            output=folder,
-            threads=settings.threads,
-            device=settings.device,
-            processes=settings.processes,
-            replay=general.path if general else None,
-            terms=terms_of(workspace),
-        )
+        spec = training_spec(workspace, general, folder)
         tags = {f"{name}_sha256": sha256 for name, sha256 in asked.inputs.items()}
         registry = open_registry(settings)
         with registry.training(domain.name, asked.key, asked.parameters, tags) as record:
@@ -58,6 +42,41 @@ def make_adapter(workspace: Workspace) -> Artifact:
         return summary
 
     return workspace.make(STAGE, VERSION, asked.inputs, asked.parameters, build)
+
+
+def training_spec(
+    workspace: Workspace,
+    general: Artifact | None,
+    output: Path,
+    *,
+    base: Path | None = None,
+    utterances: Path | None = None,
+) -> TrainingSpec:
+    """What trains the domain's adapter.
+
+    Args:
+        general: of `replay.make_replay`.
+        output: folder that the training makes.
+        base: another base model than the domain's.
+        utterances: another table of utterances of its corpus than the domain's splits.
+    """
+    from training.recipe import TrainingSpec
+
+    settings, domain = workspace.settings, workspace.domain
+    return TrainingSpec.from_params(
+        domain.training,
+        language=domain.language,
+        normaliser=domain.evaluation.normaliser,
+        base=base or base_model(workspace).path,
+        corpus=workspace.corpus,
+        utterances=utterances or workspace.current(splits.STAGE).path / splits.TABLE,
+        output=output,
+        threads=settings.threads,
+        device=settings.device,
+        processes=settings.processes,
+        replay=general.path if general else None,
+        terms=terms_of(workspace),
+    )
 
 
 def question(workspace: Workspace) -> Question:
@@ -89,13 +108,18 @@ def check_parameters(workspace: Workspace) -> None:
 def parameters(workspace: Workspace) -> dict[str, Any]:
     """What an adapter is trained with; part of its key."""
     domain = workspace.domain
-    terms = terms_of(workspace) if domain.training.term_factor > 1 else ()
     return {
         "language": domain.language,
         "normaliser": domain.evaluation.normaliser,
-        **domain.training.outcome(),
-        **({"terms": list(terms)} if terms else {}),
+        **hyperparameters(workspace),
     }
+
+
+def hyperparameters(workspace: Workspace) -> dict[str, Any]:
+    """What decides the outcome of a training: its parameters, and the terms where they count."""
+    training = workspace.domain.training
+    terms = terms_of(workspace) if training.term_factor > 1 else ()
+    return {**training.outcome(), **({"terms": list(terms)} if terms else {})}
 
 
 def terms_of(workspace: Workspace) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from lifecycle.artifacts import Artifact, ArtifactStore, Build, Question
 from lifecycle.progress import Progress, State, publish
 from voiceforge.errors import StageError
 from voiceforge.files import storage_errors
-from voiceforge.params import DomainParams, domain_params
+from voiceforge.params import DomainParams, TrainingParams, domain_params
 from voiceforge.settings import PARAMS_FILE, Settings, load_settings
 
 
@@ -38,6 +38,10 @@ class Workspace:
     def ledgers(self) -> Path:
         """The domain's split ledger, gate sets and what else git should keep."""
         return self.settings.ledgers / self.domain.name
+
+    def trained_with(self, training: TrainingParams) -> Workspace:
+        """The same workspace for a training with other parameters."""
+        return Workspace(self.settings, self.domain.model_copy(update={"training": training}))
 
     def current(self, stage: str) -> Artifact:
         return self.store.current(self.domain.name, stage)
