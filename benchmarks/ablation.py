@@ -261,7 +261,9 @@ class Ablation:
         inputs = self._inputs()
         if general:
             inputs[replay.STAGE] = general.sha256
-        return workspace.make("ablation", _VERSION, inputs, self._asked(hyperparameters(origin)), build)
+        return workspace.make(
+            "ablation", _VERSION, inputs, self._asked(hyperparameters(origin)), build
+        )
 
     def _heard_base(self) -> Artifact:
         def build(folder: Path, scratch: Path) -> Mapping[str, Any]:
