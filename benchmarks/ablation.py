@@ -69,8 +69,9 @@ _VERSION = 1
 _WINDOW_CLIPS = 60
 _SENTENCES = 600
 _HEADER = (
-    "variant", "words wrong", "people, against the base", "machines, against the base", "against the recipe", "in 30 s windows",
-    "general speech, against the base", "steps kept of", "minutes", "speech a second", "memory",
+    "variant", "words wrong", "people, against the base", "machines, against the base",
+    "against the recipe", "in 30 s windows", "general speech, against the base", "steps kept of",
+    "minutes", "speech a second", "memory",
 )  # fmt: skip
 
 
