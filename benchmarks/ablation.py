@@ -367,7 +367,8 @@ class _Speech:
     corpus: Path
 
 
-_ALL, _PEOPLE, _MACHINES = Slice("overall"), Slice("human"), Slice("synthetic")
+_ALL = Slice("overall")
+_PEOPLE, _MACHINES = Slice("human", is_synthetic=False), Slice("synthetic", is_synthetic=True)
 
 
 def _words(rows: Sequence[Utterance]) -> str:

@@ -3,16 +3,20 @@
 Sources: Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models"; Kalajdzievski 2023,
 "A Rank Stabilization Scaling Factor for Fine-Tuning with LoRA"; Liu et al. 2024, "DoRA:
 Weight-Decomposed Low-Rank Adaptation"; Dettmers et al. 2023, "QLoRA: Efficient Finetuning of
-Quantized LLMs".
+Quantized LLMs"; Wortsman et al. 2022, "Robust Fine-tuning of Zero-shot Models" (weights between
+those of the base and the fine-tuned model).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
 import torch
-from peft import LoraConfig
+from peft import LoraConfig, PeftModel
+from peft.helpers import rescale_adapter_scale
 
 from training.machine import Device
 from voiceforge.errors import UsageError
@@ -55,6 +59,25 @@ def lora_config(params: TrainingParams, base: Any) -> LoraConfig:
         use_dora=params.dora,
         bias="none",
     )
+
+
+@contextmanager
+def weighed(model: PeftModel, weight: float) -> Iterator[None]:
+    """The model with `weight` times what its adapter has learnt, to hear with and to save.
+
+    An adapter that is saved meanwhile gives that model wherever it is loaded or merged.
+    """
+    if weight == 1.0:
+        yield
+        return
+    config = model.peft_config[model.active_adapter]
+    alpha = config.lora_alpha
+    with rescale_adapter_scale(model, weight):
+        config.lora_alpha = alpha * weight
+        try:
+            yield
+        finally:
+            config.lora_alpha = alpha
 
 
 def quantization(params: TrainingParams, device: Device) -> Any:

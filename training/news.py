@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from peft import PeftModel
 from transformers import TrainerCallback
 
+from training.adapters import weighed
 from training.attempts import Attempts, History
 from training.ranks import Ranks
 from training.recipe import TrainingProgress
@@ -69,10 +70,11 @@ class News(TrainerCallback):  # type: ignore[misc]
 
     def _evaluate(self) -> None:
         run, step = self._run, self._history.step
-        hypotheses = run.transcribe(run.dev)
-        scores = score(step, run.dev, hypotheses, run.spec)
-        self._history.dev.extend(scores)
-        self._attempts.save_adapter(step, self._model, run.spec.base.name)
+        with weighed(self._model, run.spec.params.adapter_weight):
+            hypotheses = run.transcribe(run.dev)
+            scores = score(step, run.dev, hypotheses, run.spec)
+            self._history.dev.extend(scores)
+            self._attempts.save_adapter(step, self._model, run.spec.base.name)
         self._tell(dev=tuple(scores))
 
     def _clock(self) -> float:

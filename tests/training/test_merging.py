@@ -14,12 +14,14 @@ from transformers import WhisperForConditionalGeneration, WhisperProcessor
 
 from data.audio import read_flac
 from data.tables import read_utterances
+from training.backends import prepare
 from training.base_models import resolve, tensor_digest
 from training.clips import make_mels
 from training.context import load_model
 from training.lora import train
 from training.merging import merge
 from training.recipe import TrainingSpec
+from training.scoring import score
 from voiceforge.errors import StageError
 from voiceforge.files import read_json
 
@@ -72,6 +74,38 @@ def test_merged_logits_are_the_adapters(
     report = read_json(adapter / "training_report.json")
     assert described["minimum_mel_frames"] == report["minimum_mel_frames"]
     assert described["trailing_silence"] == report["trailing_silence"]
+
+
+def test_an_adapter_of_half_the_weight_gives_the_model_half_way(
+    spec: TrainingSpec, tiny_en: Path, tmp_path: Path
+) -> None:
+    found, losses = {}, []
+    for weight in (1.0, 0.5):
+        own = dataclasses.replace(spec, output=tmp_path / f"adapter-{weight}")
+        adapter = trained(own, tmp_path / f"of-{weight}", adapter_weight=weight)
+        merge(tiny_en, adapter, tmp_path / f"merged-{weight}")
+        found[weight] = load_model(tmp_path / f"merged-{weight}").state_dict()
+        losses.append(read_json(adapter / "training_report.json")["losses"])
+    assert losses[0] == losses[1]  # it is learnt as before
+    moved = 0
+    for name, base in load_model(tiny_en).state_dict().items():
+        half_way = base + 0.5 * (found[1.0][name] - base)
+        torch.testing.assert_close(found[0.5][name], half_way, rtol=0, atol=1e-6)
+        moved += not torch.equal(base, half_way)
+    assert moved > 10
+
+
+def test_dev_errors_are_of_the_weighed_model(
+    spec: TrainingSpec, tiny_en: Path, tmp_path: Path
+) -> None:
+    """At next to no weight what is heard on dev is what the base model says there."""
+    run = prepare(spec)
+    base = score(0, run.dev, run.transcribe(run.dev), spec)[0]
+    adapter = trained(spec, tmp_path, learning_rate=0.1, adapter_weight=1e-6, evaluate_every=4)
+    dev = read_json(adapter / "training_report.json")["dev"][0]
+    assert (dev["errors"], dev["words"]) == (base.errors, base.words)
+    adapter = trained(spec, tmp_path, learning_rate=0.1, evaluate_every=4)
+    assert read_json(adapter / "training_report.json")["dev"][0]["errors"] != base.errors
 
 
 def test_a_merged_model_loads_with_plain_transformers(

@@ -169,6 +169,13 @@ BAD += [
     ("training.dora", "deep", "training.dora is 'deep': input should be a valid boolean"),
     ("training.quantized_base", 4, "training.quantized_base is 4: "),
     ("training.gradient_checkpointing", "some", "training.gradient_checkpointing is 'some': "),
+    ("training.adapter_weight", 0, "training.adapter_weight is 0: "),
+    ("training.adapter_weight", 1.5, "training.adapter_weight is 1.5: "),
+    (
+        "training",
+        {**_TRAINING, "dora": True, "adapter_weight": 0.8},
+        "adapter_weight is 0.8 and dora",
+    ),
 ]
 
 _HUB = {"kind": "huggingface", "language": "en", "dataset": "me/talk", "revision": "a" * 40}

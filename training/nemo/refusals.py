@@ -15,7 +15,7 @@ KNOWN = frozenset(
         "targets", "trailing_silence", "full_length_share", "human_share", "maximum_seconds",
         "evaluate_every", "checkpoint_every", "dev_utterances", "seed", "augmentation",
         # Of the adapter and its trainer, which do not know whom they train.
-        "rslora", "dora",
+        "rslora", "dora", "adapter_weight",
     }
 )  # fmt: skip
 """Keys of the training block that this backend heeds."""
