@@ -171,11 +171,7 @@ BAD += [
     ("training.gradient_checkpointing", "some", "training.gradient_checkpointing is 'some': "),
     ("training.adapter_weight", 0, "training.adapter_weight is 0: "),
     ("training.adapter_weight", 1.5, "training.adapter_weight is 1.5: "),
-    (
-        "training",
-        {**_TRAINING, "dora": True, "adapter_weight": 0.8},
-        "adapter_weight is 0.8 and dora",
-    ),
+    ("training.dora", True, "adapter_weight is 0.8 and dora is true"),
 ]
 
 _HUB = {"kind": "huggingface", "language": "en", "dataset": "me/talk", "revision": "a" * 40}
