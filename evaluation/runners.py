@@ -23,6 +23,9 @@ from voiceforge.files import write_bytes
 
 GREEDY = DecodingOptions()
 
+_SECONDS_BETWEEN_PARTS = 5.0
+"""What a kill costs at most, in seconds of hearing, beside the batch that it interrupts."""
+
 
 def predict(
     engine: Engine,
@@ -32,6 +35,7 @@ def predict(
     batch_size: int,
     options: DecodingOptions = GREEDY,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    parts: Path | None = None,
 ) -> list[Prediction]:
     """Transcribe utterances, batched by length so that little of a batch is padding.
 
@@ -42,6 +46,8 @@ def predict(
         batch_size: utterances per call of the engine.
         options: decoding; the default is the one of every comparison.
         progress: called with (done, total) after each batch.
+        parts: folder for what is heard meanwhile, of these utterances by this engine alone: with
+            it a run that was killed hears the rest, in the batches that it would have had.
 
     Returns:
         One prediction per utterance, in the order given.
@@ -49,11 +55,17 @@ def predict(
     Raises:
         AudioError: a recording cannot be read.
         ValueError: a clip is too long for the engine.
+        StorageError: `parts` cannot be written, or holds what is no predictions file.
     """
     order = sorted(range(len(utterances)), key=lambda index: utterances[index].duration)
-    predictions: dict[int, Prediction] = {}
+    heard = _read_parts(parts)
+    predictions = {index: heard[row.id] for index, row in enumerate(utterances) if row.id in heard}
+    unsaved: list[Prediction] = []
+    saved = time.monotonic()
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
+        if all(index in predictions for index in batch):
+            continue
         clips = [read_flac(corpus / utterances[index].audio) for index in batch]
         began = time.perf_counter()
         transcripts = engine.transcribe(clips, options)
@@ -68,8 +80,23 @@ def predict(
                 audio_seconds=len(clip) / SAMPLE_RATE,
                 compute_seconds=seconds * len(clip) / total if total else 0.0,
             )
+        unsaved += [predictions[index] for index in batch]
+        if parts is not None and time.monotonic() - saved > _SECONDS_BETWEEN_PARTS:
+            write_predictions(parts / f"{start:08}.parquet", unsaved)
+            unsaved, saved = [], time.monotonic()
         progress(len(predictions), len(order))
     return [predictions[index] for index in range(len(utterances))]
+
+
+def _read_parts(folder: Path | None) -> dict[str, Prediction]:
+    """What was heard before, by utterance id."""
+    if folder is None or not folder.is_dir():
+        return {}
+    return {
+        row.utterance_id: row
+        for path in sorted(folder.glob("*.parquet"))
+        for row in read_predictions(path)
+    }
 
 
 def measure_latency(

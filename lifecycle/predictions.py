@@ -70,7 +70,7 @@ def _predict(
     identity = engine_sha256(engine)
     table = workspace.current(splits.STAGE)
 
-    def build(folder: Path, _: Path) -> Mapping[str, Any]:
+    def build(folder: Path, scratch: Path) -> Mapping[str, Any]:
         from evaluation.runners import predict, write_predictions
         from serving.engines import load_engine
 
@@ -81,6 +81,7 @@ def _predict(
             workspace.corpus,
             batch_size=params.batch_size,
             progress=lambda done, total: workspace.report(pointer, done, total, "clips"),
+            parts=scratch,
         )
         write_predictions(folder / TABLE, rows)
         return {

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from data.audio import read_flac
 from data.utterance import Utterance
+from evaluation import runners
 from evaluation.latency import LatencyMeasurement
 from evaluation.prediction import Prediction
 from evaluation.reports.accuracy import word_error_rate
@@ -83,6 +84,31 @@ def test_a_real_model_hears_real_prompts(prompted: Any, heard: Any) -> None:
     assert seen == [(4, 12), (8, 12), (12, 12)]
     assert word_error_rate(rows, prompted.utterances, **RATES).value < 0.15
     assert all(row.token_logprobs and max(row.token_logprobs) <= 0.0 for row in rows)
+
+
+class Killed(Watched):
+    """An engine that is killed in its third batch."""
+
+    def transcribe(self, clips: Sequence[Samples], options: DecodingOptions) -> list[Transcript]:
+        if len(self.batches) == 2:
+            raise KeyboardInterrupt
+        return super().transcribe(clips, options)
+
+
+def test_a_killed_run_hears_the_rest_in_the_batches_that_it_would_have_had(
+    prompted: Any, base_engine: Engine, heard: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runners, "_SECONDS_BETWEEN_PARTS", 0.0)
+    engine, rows, _ = heard
+    with pytest.raises(KeyboardInterrupt):
+        predict(
+            Killed(base_engine), prompted.utterances, prompted.folder, batch_size=4, parts=tmp_path
+        )
+    rest = Watched(base_engine)
+    again = predict(rest, prompted.utterances, prompted.folder, batch_size=4, parts=tmp_path)
+    assert rest.batches == engine.batches[2:]
+    timed = [replace(row, compute_seconds=0.0) for row in again]
+    assert timed == [replace(row, compute_seconds=0.0) for row in rows]
 
 
 def test_batches_hold_clips_of_like_length(heard: Any) -> None:
