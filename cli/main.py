@@ -124,6 +124,52 @@ def transcribe(
 
 
 @app.command()
+def evaluate(
+    speech: Annotated[
+        str,
+        typer.Argument(
+            help="What to hear: a CSV or TSV of audio,text[,speaker,accent,...], a NeMo manifest, "
+            "a corpus folder, or a domain of params.yaml (its held-out split)."
+        ),
+    ],
+    model: Annotated[
+        str,
+        typer.Option(help="base:NAME, models:/DOMAIN@ALIAS, models:/DOMAIN/VERSION or a folder."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for predictions and reports.")],
+    baseline: Annotated[
+        str | None, typer.Option(help="A second model to compare with, named likewise.")
+    ] = None,
+    language: Annotated[str, typer.Option(help="Language of the speech, such as en.")] = "en",
+    normaliser: Annotated[
+        str | None, typer.Option(help="whisper-english, whisper-basic or raw.")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Of a domain (test without it) or of a corpus folder.")
+    ] = None,
+) -> None:
+    """Measure a model on your speech, with intervals; exit code 3 if worse than the baseline."""
+    from cli.evaluate import evaluate_model
+
+    evaluate_model(speech, model, baseline, out, language, normaliser, split)
+
+
+@app.command()
+def compare(
+    candidate: Annotated[Path, typer.Argument(help="Folder of `voiceforge evaluate`.")],
+    baseline: Annotated[Path, typer.Argument(help="Another, of the same speech.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for the report.")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Compare though speech or normaliser differ.")
+    ] = False,
+) -> None:
+    """Compare the models of two evaluations; exit code 3 if the first is worse."""
+    from cli.evaluate import compare_evaluations
+
+    compare_evaluations(candidate, baseline, out, force=force)
+
+
+@app.command()
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="The same, for programs.")] = False,
 ) -> None:

@@ -64,29 +64,9 @@ def load_model(settings: Settings, model: str | None) -> tuple[Engine, str]:
     Raises:
         UsageError: it names nothing, or no model was named and no single domain has a champion.
     """
-    from serving.engines import load_engine
+    from lifecycle.named_models import load_model as load
 
-    if model is None:
-        model = _only_champion(settings)
-    if model.startswith("base:"):
-        folder = _base_engine(settings, model.removeprefix("base:"))
-    elif model.startswith("models:/"):
-        from lifecycle.model_registry import open_registry
-        from serving.registry import parse_address
-
-        domain, version = parse_address(model)
-        registry = open_registry(settings)
-        model = f"models:/{domain}/{registry.version(domain, version).version}"
-        folder = registry.model_folder(domain, version)
-    else:
-        folder = Path(model)
-        if not (folder / "engine.json").is_file():
-            raise UsageError(
-                f"{model!r} is no model: write base:NAME (such as base:whisper-tiny.en), "
-                "models:/DOMAIN@ALIAS, models:/DOMAIN/VERSION, or the path of a folder with an "
-                "engine.json."
-            )
-    return load_engine(folder, threads=settings.threads), model
+    return load(settings, _only_champion(settings) if model is None else model, say)
 
 
 def _only_champion(settings: Settings) -> str:
@@ -100,26 +80,3 @@ def _only_champion(settings: Settings) -> str:
         f"Name a model with --model: {has}. For example --model base:whisper-tiny.en, or "
         "--model models:/DOMAIN@champion."
     )
-
-
-def _base_engine(settings: Settings, name: str) -> Path:
-    """The base model as an int8 engine padded to 30 s, built once in the cache."""
-    from data.features import WINDOW_FRAMES
-    from serving.engines import ctranslate2
-    from serving.engines.contracts import EngineSpec
-    from training.base_models import resolve
-    from voiceforge.files import new_folder
-
-    base = resolve(
-        name,
-        cache=settings.cache,
-        offline=settings.offline,
-        timeout=settings.source_timeout,
-        progress=say,
-    )
-    folder = settings.cache / "base-engines" / f"{base.name}-{base.sha256[:16]}"
-    if not (folder / "engine.json").is_file():
-        spec = EngineSpec("ctranslate2", "int8", WINDOW_FRAMES, "en")
-        with new_folder(folder) as out:
-            ctranslate2.build(base.path, out, spec, source_sha256=base.sha256, trailing_silence=0.0)
-    return folder

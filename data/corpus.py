@@ -19,7 +19,7 @@ from typing import Any
 from data.audio_cache import FOLDER, WHERE, AudioCache, Kept, Result, Unusable
 from data.forgotten import NOBODY, Forgotten, reject
 from data.measurement import MEASURING_VERSION
-from data.rendering import render_all
+from data.rendering import LONGEST, render_all
 from data.sources import open_sources
 from data.sources.base import FileAudio, Reach, Recording, Reject
 from data.sources.extracted import drop
@@ -98,6 +98,7 @@ def build_corpus(
     workers: int,
     forgotten: Forgotten = NOBODY,
     audio_cache: Path | None = None,
+    longest: float = LONGEST,
     progress: Callable[[int, int], None] | None = None,
 ) -> CorpusSummary:
     """Write the corpus of a domain into the empty folder `out`.
@@ -113,6 +114,7 @@ def build_corpus(
         workers: processes that decode.
         forgotten: speakers whose recordings are rejected.
         audio_cache: folder of the `AudioCache`, by default the one in `cache`.
+        longest: seconds that an utterance may have. What trains hears no more than 30 at once.
         progress: called with recordings done and recordings in all.
 
     Raises:
@@ -124,7 +126,8 @@ def build_corpus(
     reach = Reach(cache, offline, timeout, forgotten.holds_speaker)
     recordings, rejects, skipped = _plan(domain, project, reach, forgotten)
     with AudioCache(audio_cache or cache / FOLDER) as kept, storage_errors(out):
-        results = _results(recordings, kept, out, workers, progress or (lambda done, total: None))
+        tell = progress or (lambda done, total: None)
+        results = _results(recordings, kept, out, workers, longest, tell)
         gone = _leave_out(results, kept, out, forgotten)
     pairs = list(zip(recordings, results, strict=True))
     theirs = [one for one, result in pairs if isinstance(result, Kept) and result.sha256 in gone]
@@ -155,19 +158,21 @@ def _results(
     kept: AudioCache,
     out: Path,
     workers: int,
+    longest: float,
     progress: Callable[[int, int], None],
 ) -> list[Result]:
     """What became of every recording, their FLACs linked into the corpus."""
     places: dict[str, list[int]] = defaultdict(list)
     for number, recording in enumerate(recordings):
-        places[recording_key(recording)].append(number)
+        key = recording_key(recording)
+        places[key if longest == LONGEST else f"{key}-{longest:g}"].append(number)
     known = kept.find(places)
     found = {key: result for key, result in known.items() if _enter(result, kept, out)}
     done = sum(len(places[key]) for key in found)
     progress(done, len(recordings))
     missing = [key for key in places if key not in found]
     chosen = [recordings[places[key][0]] for key in missing]
-    for some in render_all(chosen, kept.folder, workers):
+    for some in render_all(chosen, kept.folder, workers, longest):
         fresh = {missing[number]: result for number, result in some.items()}
         kept.keep(fresh)
         for key, result in fresh.items():

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 SHORTEST = 0.1
 LONGEST = 30.0
-"""Seconds of audio that an utterance may have; Whisper hears no more than 30 at once."""
+"""Seconds of audio that an utterance has by default; Whisper hears no more than 30 at once."""
 
 _SILENCE = 0.001
 """Peak, of 1: -60 dBFS, below any voice and above the noise of 16 bits."""
@@ -41,9 +41,12 @@ _AHEAD = 2
 
 
 def render_all(
-    recordings: Sequence[Recording], cache: Path, workers: int
+    recordings: Sequence[Recording], cache: Path, workers: int, longest: float = LONGEST
 ) -> Iterator[dict[int, Result]]:
     """Render recordings in `workers` processes, their FLACs into the `AudioCache` folder `cache`.
+
+    Args:
+        longest: seconds; what lasts longer is unusable.
 
     Yields:
         Results by position in `recordings`, each once, a few at a time as they are finished.
@@ -57,8 +60,8 @@ def render_all(
     waiting = [order[start : start + _CHUNK] for start in range(0, len(order), _CHUNK)][::-1]
     while waiting:
         lost: list[int] = []
-        yield from _run(recordings, cache, waiting, workers, lost)
-        yield from _one_by_one(recordings, cache, lost)
+        yield from _run(recordings, cache, waiting, workers, lost, longest)
+        yield from _one_by_one(recordings, cache, lost, longest)
 
 
 def _place(recording: Recording, number: int) -> tuple[str, float, int]:
@@ -73,6 +76,7 @@ def _run(
     waiting: list[list[int]],
     workers: int,
     lost: list[int],
+    longest: float,
 ) -> Iterator[dict[int, Result]]:
     """Work `waiting` off until it is empty or a process dies; then what was under way is `lost`."""
     running: dict[Future[list[Result]], list[int]] = {}
@@ -82,7 +86,7 @@ def _run(
                 while waiting and len(running) < _AHEAD * workers:
                     # A chunk leaves `waiting` only when the pool has taken it.
                     chunk = [recordings[number] for number in waiting[-1]]
-                    future = pool.submit(_render, chunk, cache)
+                    future = pool.submit(_render, chunk, cache, longest)
                     running[future] = waiting.pop()
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     results = future.result()
@@ -92,7 +96,7 @@ def _run(
 
 
 def _one_by_one(
-    recordings: Sequence[Recording], cache: Path, numbers: Sequence[int]
+    recordings: Sequence[Recording], cache: Path, numbers: Sequence[int], longest: float
 ) -> Iterator[dict[int, Result]]:
     """Render these one at a time, to find those that end their process."""
     left = list(numbers)
@@ -100,7 +104,7 @@ def _one_by_one(
         with _processes(1) as pool:
             try:
                 while left:
-                    result = pool.submit(_render, [recordings[left[0]]], cache).result()[0]
+                    result = pool.submit(_render, [recordings[left[0]]], cache, longest).result()[0]
                     yield {left.pop(0): result}
             except BrokenProcessPool:
                 why = f"Decoding {WHERE} ended the process that tried to."
@@ -139,18 +143,18 @@ def _begin() -> None:
     threading.Thread(target=follow, daemon=True).start()
 
 
-def _render(recordings: Sequence[Recording], cache: Path) -> list[Result]:
-    return [_render_one(recording, cache) for recording in recordings]
+def _render(recordings: Sequence[Recording], cache: Path, longest: float) -> list[Result]:
+    return [_render_one(recording, cache, longest) for recording in recordings]
 
 
-def _render_one(recording: Recording, cache: Path) -> Result:
+def _render_one(recording: Recording, cache: Path, longest: float) -> Result:
     from data.sources import render
 
     # The table travels; a path of the machine that made it says nothing elsewhere.
     audio = recording.audio
     path = str(audio.path) if isinstance(audio, FileAudio) else recording.where
     try:
-        made = _made(render(recording, LONGEST))
+        made = _made(render(recording, longest), longest)
     except AudioError as error:
         return Unusable(error.reason, str(error).replace(path, WHERE))
     except VoiceForgeError:
@@ -165,7 +169,7 @@ def _render_one(recording: Recording, cache: Path) -> Result:
     return kept
 
 
-def _made(decoded: Decoded) -> tuple[bytes, Kept] | Unusable:
+def _made(decoded: Decoded, longest: float) -> tuple[bytes, Kept] | Unusable:
     """The FLAC of what was decoded and what is known of it, or why it is no utterance."""
     from data.audio import SAMPLE_RATE, encode_flac
     from data.measuring import measure
@@ -174,8 +178,8 @@ def _made(decoded: Decoded) -> tuple[bytes, Kept] | Unusable:
     seconds = samples.size / SAMPLE_RATE
     if seconds < SHORTEST:
         return Unusable("too-short", f"It lasts {seconds:.3f} s; at least {SHORTEST} s.")
-    if seconds > LONGEST:
-        return Unusable("too-long", f"It lasts {seconds:.1f} s; at most {LONGEST:g} s.")
+    if seconds > longest:
+        return Unusable("too-long", f"It lasts {seconds:.1f} s; at most {longest:g} s.")
     if (peak := float(abs(samples).max())) < _SILENCE:
         return Unusable("silent", f"Its loudest sample is {peak:.5f} of 1.")
     measured = measure("", decoded)

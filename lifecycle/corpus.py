@@ -60,10 +60,13 @@ def build_here(
     out: Path,
     forgotten: Forgotten | None = None,
     progress: Callable[[int, int], None] | None = None,
+    *,
+    longest: float | None = None,
 ) -> CorpusSummary:
     """`data.corpus.build_corpus` with this machine's cache, network and threads."""
     from data.corpus import build_corpus
     from data.forgotten import NOBODY
+    from data.rendering import LONGEST
 
     return build_corpus(
         domain,
@@ -74,6 +77,7 @@ def build_here(
         timeout=settings.source_timeout,
         workers=settings.threads,
         forgotten=NOBODY if forgotten is None else forgotten,
+        longest=longest or LONGEST,
         progress=progress,
     )
 

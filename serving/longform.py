@@ -22,6 +22,7 @@ EARLIEST = 8.0
 """Seconds before which a segment is not cut, so that every part has context."""
 
 _FRAME = SAMPLE_RATE // 100
+_WINDOW = 30 * SAMPLE_RATE
 _SMOOTHING = 31
 
 
@@ -106,3 +107,25 @@ def join(transcripts: Sequence[Transcript], starts: Sequence[float], language: s
         ),
         words=tuple(words),
     )
+
+
+class AnyLength:
+    """An engine that takes clips of any length: longer ones are cut as `transcribe` does."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.description = engine.description
+        self._engine = engine
+
+    def transcribe(self, clips: Sequence[Samples], options: DecodingOptions) -> list[Transcript]:
+        """As `Engine.transcribe`; clips that the engine takes whole are heard as it hears them."""
+        short = [index for index, clip in enumerate(clips) if len(clip) <= _WINDOW]
+        heard = self._engine.transcribe([clips[index] for index in short], options) if short else []
+        said = dict(zip(short, heard, strict=True))
+        return [
+            said[index] if index in said else transcribe(self._engine, clip, options)
+            for index, clip in enumerate(clips)
+        ]
+
+    def detect_language(self, clip: Samples) -> str:
+        """As `Engine.detect_language`, by the clip's first 30 s."""
+        return self._engine.detect_language(clip[:_WINDOW])

@@ -42,7 +42,7 @@ from data.fetch import fetch
 from data.fingerprint import NEAR, similarity
 from data.measurement import Measurement
 from data.measuring import measure
-from data.rendering import _render_one, render_all
+from data.rendering import LONGEST, _render_one, render_all
 from data.sources.base import FileAudio, Recording
 from data.splits import assign_splits, check_splits
 from data.tables import read_measurements
@@ -377,7 +377,8 @@ def test_what_cannot_be_measured_costs_only_itself(
 ) -> None:
     write_flac(tmp_path / "good.flac", speech)
     monkeypatch.setattr("data.measuring.measure", measured)
-    result = _render_one(_recording("x", tmp_path / "good.flac"), tmp_path / "audio")
+    recording = _recording("x", tmp_path / "good.flac")
+    result = _render_one(recording, tmp_path / "audio", LONGEST)
     assert isinstance(result, Unusable) and result.reason == "undecodable"
     assert not (tmp_path / "audio").exists()
 

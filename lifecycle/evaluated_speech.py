@@ -1,0 +1,150 @@
+"""The speech that somebody names to evaluate models on: a domain, a corpus or a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from voiceforge.errors import UsageError
+from voiceforge.settings import PARAMS_FILE, Settings
+
+if TYPE_CHECKING:
+    from data.sources.base import Reject
+    from data.utterance import Utterance
+    from voiceforge.params import DomainParams
+
+CORPUS = "corpus"
+LONGEST = 3600.0
+"""Seconds that a recording of a table may last; what is trained on may last 30."""
+_TABLES = {".csv": "folder", ".tsv": "folder", ".json": "nemo-manifest", ".jsonl": "nemo-manifest"}
+
+
+@dataclass(frozen=True)
+class Speech:
+    """Utterances with their references, ready to be heard.
+
+    Attributes:
+        name: what the user named, as reports show it.
+        rows: the utterances.
+        corpus: folder that their `audio` is relative to.
+        rejects: recordings of a table that could not be used, with their reasons.
+        left_out: utterances of a corpus or domain that are in other splits.
+    """
+
+    name: str
+    rows: Sequence[Utterance]
+    corpus: Path
+    rejects: Sequence[Reject] = ()
+    left_out: int = 0
+
+
+def read_speech(
+    settings: Settings,
+    given: str,
+    out: Path,
+    *,
+    language: str,
+    split: str | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Speech:
+    """Find or build what `given` names.
+
+    Args:
+        given: a domain of params.yaml (its held-out split), a corpus folder, a CSV or TSV of
+            `audio,text[,speaker,accent,...]`, a NeMo manifest, or a folder that holds one table.
+        out: folder in which the corpus of a table is built; found there again.
+        language: of a table's rows that name none.
+        split: of a domain or a corpus folder; a domain's is "test" without it, a corpus is taken
+            whole. A table has no splits.
+        progress: of a table's recordings, (done, total).
+
+    Raises:
+        UsageError: it names nothing, or a table that cannot be meant, or a split with no rows.
+    """
+    from data.tables import QUARANTINE, UTTERANCES, read_rejects, read_utterances
+
+    path = Path(given)
+    if (path / UTTERANCES).is_file():
+        return _chosen(given, read_utterances(path / UTTERANCES), path, split)
+    if path.exists():
+        if split is not None:
+            raise UsageError(f"--split is {split!r}, and {given} is a table, which has no splits.")
+        corpus = _build(settings, path, out / CORPUS, language, progress)
+        rejects = read_rejects(corpus / QUARANTINE)
+        rows = read_utterances(corpus / UTTERANCES)
+        return Speech(given, rows, corpus, rejects)
+    domains = _domains(settings)
+    if given not in domains:
+        raise UsageError(
+            f"There is no file, folder or domain {given!r}. Name a CSV or TSV with the columns "
+            "audio and text, a NeMo manifest, a corpus folder, or a domain of params.yaml"
+            f" ({', '.join(domains) or 'which has none'})."
+        )
+    from lifecycle import splits
+    from lifecycle.workspace import open_workspace
+
+    workspace = open_workspace(given, settings)
+    return _chosen(given, splits.read_splits(workspace), workspace.corpus, split or "test")
+
+
+def _chosen(name: str, rows: Sequence[Utterance], corpus: Path, split: str | None) -> Speech:
+    kept = [row for row in rows if split is None or row.split == split]
+    if not kept:
+        has = ", ".join(sorted({row.split or "none" for row in rows})) or "no utterances at all"
+        raise UsageError(f"{name} has no utterances of the split {split!r}. It has: {has}.")
+    return Speech(name, kept, corpus, left_out=len(rows) - len(kept))
+
+
+def _build(
+    settings: Settings,
+    path: Path,
+    out: Path,
+    language: str,
+    progress: Callable[[int, int], None],
+) -> Path:
+    """The corpus of a table; one that was built from the same table and files is found again."""
+    from data.corpus import source_fingerprint
+    from lifecycle.corpus import build_here
+    from voiceforge.files import new_folder, read_json, write_json
+
+    domain = _domain(settings, path, language)
+    fingerprint = {"sources": source_fingerprint(domain, project=settings.project)}
+    mark = out / "built_from.json"
+    if not (mark.is_file() and read_json(mark) == fingerprint):
+        with new_folder(out) as folder:
+            build_here(settings, domain, folder, progress=progress, longest=LONGEST)
+            write_json(folder / mark.name, fingerprint)
+    return out
+
+
+def _domain(settings: Settings, path: Path, language: str) -> DomainParams:
+    """A domain whose only source is the table; nothing is written to params.yaml."""
+    from voiceforge.params import parse_params
+    from voiceforge.params.editing import with_domain
+
+    source: dict[str, object] = {"language": language}
+    if path.is_dir():
+        source |= {"kind": "folder", "path": str(path.resolve())}
+    else:
+        kind = _TABLES.get(path.suffix.lower())
+        if kind is None:
+            raise UsageError(
+                f"{path} is no table: a name that ends in {', '.join(_TABLES)} says what it is."
+            )
+        where = path.resolve()
+        source |= {"kind": kind, "path": str(where if kind == "nemo-manifest" else where.parent)}
+        source |= {"table": path.name} if kind == "folder" else {}
+    params = settings.project / PARAMS_FILE
+    name = "evaluated"
+    while name in _domains(settings):
+        name += "-speech"
+    text = with_domain(params.read_text(), name, {"language": language, "sources": [source]})
+    return parse_params(text, params)[name]
+
+
+def _domains(settings: Settings) -> Sequence[str]:
+    from voiceforge.params import load_params
+
+    return list(load_params(settings.project / PARAMS_FILE))

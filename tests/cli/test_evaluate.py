@@ -1,0 +1,145 @@
+"""`voiceforge evaluate` and `compare` on a table of own recordings, heard by a real model."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import jiwer
+import numpy as np
+import pytest
+
+from cli.evaluate import WORSE
+from data.audio import SAMPLE_RATE, decode, write_flac
+from evaluation.runners import read_predictions, write_predictions
+from evaluation.text import normalise
+from tests.cli.conftest import Ended, Place
+
+MODEL = "base:whisper-tiny.en"
+TEXTS = {
+    "vm-goodbye": "Goodbye.",
+    "vm-password": "Password.",
+    "conf-onlyperson": "You are currently the only person in this conference.",
+}
+
+
+@pytest.fixture
+def table(tmp_path: Path, prompt: Callable[[str, str], Path]) -> Path:
+    """Prompts by name, all of them once more in a recording of over 30 s, and one not there."""
+    folder = tmp_path / "calls"
+    folder.mkdir()
+    lines = [["audio", "text", "speaker"]]
+    spoken = [decode(prompt("en", name)) for name in TEXTS]
+    for (name, text), samples in zip(TEXTS.items(), spoken, strict=True):
+        write_flac(folder / f"{name}.flac", samples)
+        lines.append([f"{name}.flac", text, "allison"])
+    long = np.concatenate([*spoken, np.zeros(26 * SAMPLE_RATE, np.float32), *spoken])
+    assert len(long) > 30 * SAMPLE_RATE
+    write_flac(folder / "long.flac", long)
+    lines += [["long.flac", " ".join([*TEXTS.values()] * 2), "allison"], ["gone.flac", "no", "x"]]
+    with (folder / "calls.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows(lines)
+    return folder / "calls.csv"
+
+
+def evaluated(place: Place, table: Path, out: Path, *more: str) -> Ended:
+    return place("evaluate", table, "--model", MODEL, "--out", out, *more)
+
+
+def test_a_table_is_heard_once_and_counted_as_jiwer_counts(
+    place: Place, table: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    done = evaluated(place, table, out, "--baseline", MODEL)
+    assert done.code == 0, done.err
+    assert "gone.flac: calls.csv, line 6: the file is not there" in done.err
+    assert "cannot be told from" in done.out
+    rows = read_predictions(out / "predictions" / "candidate.parquet")
+    assert sorted(row.reference for row in rows) == sorted(
+        [*TEXTS.values(), " ".join([*TEXTS.values()] * 2)]
+    )
+    texts = [
+        [normalise(text, "whisper-english", "en") for text in column]
+        for column in ([row.reference for row in rows], [row.hypothesis for row in rows])
+    ]
+    report = json.loads((out / "report.json").read_text())
+    overall = report["accuracy"]["slices"][0]
+    assert overall["word_error_rate"]["value"] == pytest.approx(jiwer.wer(*texts))
+    assert overall["word_error_rate"]["value"] < 0.2
+    assert overall["word_error_rate"]["words"] == sum(len(text.split()) for text in texts[0])
+    assert report["evaluation"]["normaliser"]["name"] == "whisper-english"
+    assert report["answer"] == "cannot tell"
+    assert "<html" in (out / "report.html").read_text()
+
+    heard = {path: path.stat().st_mtime_ns for path in (out / "predictions").iterdir()}
+    assert sorted(path.name for path in heard) == ["baseline.parquet", "candidate.parquet"]
+    (out / "report.json").unlink()
+    again = evaluated(place, table, out, "--baseline", MODEL)
+    assert again.code == 0, again.err
+    assert {path: path.stat().st_mtime_ns for path in (out / "predictions").iterdir()} == heard
+    assert json.loads((out / "report.json").read_text()) == report
+
+
+def test_a_worse_model_has_an_exit_code_of_its_own(
+    place: Place, table: Path, tmp_path: Path
+) -> None:
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    assert evaluated(place, table, good).code == 0
+    shutil.copytree(good, bad)
+    path = bad / "predictions" / "candidate.parquet"
+    write_predictions(path, [replace(row, hypothesis="um") for row in read_predictions(path)])
+    worse = place("compare", bad, good)
+    assert worse.code == WORSE, worse.err
+    assert "is worse than" in worse.out
+    better = place("compare", good, bad, "--out", tmp_path / "compared")
+    assert better.code == 0 and "is better than" in better.out
+    assert json.loads((tmp_path / "compared" / "report.json").read_text())["answer"] == "better"
+
+
+def test_what_cannot_be_compared_is_said(place: Place, table: Path, tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    assert evaluated(place, table, one).code == 0
+    text = table.read_text().replace("Goodbye.", "Good night.")
+    table.write_text(text)
+    refused = evaluated(place, table, one)
+    assert refused.code == 2
+    assert "holds an evaluation of other speech" in refused.paragraph()
+    assert evaluated(place, table, other).code == 0
+    refused = place("compare", one, other)
+    assert refused.code == 2 and "differ in speech" in refused.paragraph()
+    forced = place("compare", one, other, "--force")
+    assert forced.code == 0, forced.err
+    raw = evaluated(place, table, tmp_path / "raw", "--normaliser", "raw")
+    assert raw.code == 0
+    refused = place("compare", other, tmp_path / "raw")
+    assert refused.code == 2 and "differ in normaliser" in refused.paragraph()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nowhere.csv", "--model", MODEL], "There is no file, folder or domain 'nowhere.csv'"),
+        (["TABLE", "--model", "base:whisper-vast"], "whisper-vast"),
+        (["TABLE", "--model", "nothing"], "'nothing' is no model: write base:NAME"),
+        (["TABLE", "--model", MODEL, "--normaliser", "best"], "There is no normaliser 'best'"),
+        (["TABLE", "--model", MODEL, "--split", "test"], "is a table, which has no splits"),
+        (["telephony-en", "--model", MODEL], "has left no artifact yet"),
+        (["params.yaml", "--model", MODEL], "params.yaml is no table"),
+    ],
+)
+def test_bad_input_is_named(
+    place: Place, table: Path, tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    given = [str(table) if one == "TABLE" else one for one in arguments]
+    done = place("evaluate", *given, "--out", tmp_path / "out")
+    assert done.code in (1, 2)
+    assert words in " ".join(done.paragraph().split())
+
+
+def test_a_folder_that_is_no_evaluation_is_said(place: Place, tmp_path: Path) -> None:
+    done = place("compare", tmp_path, tmp_path)
+    assert done.code == 2 and "is no evaluation" in done.paragraph()
