@@ -165,6 +165,15 @@ def interval_of(found: Statistic, confidence: float, units: float, *, signed: bo
 
 def bca_levels(found: Statistic, confidence: float) -> tuple[float, float]:
     """The two quantiles of the resamples that make a BCa interval (Efron 1987, equation 3.8)."""
+    bias, acceleration = _bca_terms(found)
+    tail = (1.0 - confidence) / 2.0
+    scores = (bias + _NORMAL.inv_cdf(tail), bias + _NORMAL.inv_cdf(1.0 - tail))
+    low, high = (_NORMAL.cdf(bias + score / (1.0 - acceleration * score)) for score in scores)
+    return low, high
+
+
+def _bca_terms(found: Statistic) -> tuple[float, float]:
+    """Bias correction and acceleration."""
     observed = found.resampled[~np.isnan(found.resampled)]
     below = np.count_nonzero(observed < found.value) + np.count_nonzero(observed <= found.value)
     # Kept off 0 and 1, where the correction would be infinite.
@@ -173,10 +182,7 @@ def bca_levels(found: Statistic, confidence: float) -> tuple[float, float]:
     influence = np.nanmean(found.jackknife) - found.jackknife[~np.isnan(found.jackknife)]
     spread = np.sum(influence**2) ** 1.5
     acceleration = np.sum(influence**3) / (6.0 * spread) if spread > 0 else 0.0
-    tail = (1.0 - confidence) / 2.0
-    scores = (bias + _NORMAL.inv_cdf(tail), bias + _NORMAL.inv_cdf(1.0 - tail))
-    low, high = (_NORMAL.cdf(bias + score / (1.0 - acceleration * score)) for score in scores)
-    return low, high
+    return bias, float(acceleration)
 
 
 def check(confidence: float, resamples: int) -> None:
@@ -185,3 +191,23 @@ def check(confidence: float, resamples: int) -> None:
         raise ValueError(f"confidence is {confidence}; it must be between 0 and 1.")
     if resamples < 1:
         raise ValueError(f"resamples is {resamples}; it must be at least 1.")
+
+
+def bca_p_value(found: Statistic) -> float:
+    """Two-sided p-value of "it is zero", the largest level at which the BCa interval holds zero.
+
+    Solves Efron's equation 3.8 for the tail whose bound is zero. No smaller than two in resamples
+    plus two: so many draws can show no more.
+    """
+    observed = found.resampled[~np.isnan(found.resampled)]
+    if len(found.jackknife) == 1 or not observed.any():
+        return 1.0
+    least = 2.0 / (len(observed) + 2.0)
+    bias, acceleration = _bca_terms(found)
+    below = np.count_nonzero(observed < 0.0) + np.count_nonzero(observed <= 0.0)
+    edge = 1.0 / (2.0 * len(observed) + 2.0)
+    score = _NORMAL.inv_cdf(min(max(below / (2.0 * len(observed)), edge), 1.0 - edge)) - bias
+    if 1.0 + acceleration * score <= 0.0:
+        return least
+    tail = _NORMAL.cdf(score / (1.0 + acceleration * score) - bias)
+    return max(least, min(1.0, 2.0 * min(tail, 1.0 - tail)))

@@ -29,6 +29,7 @@ from evaluation.resampling import (
     Interval,
     Statistic,
     bca_levels,
+    bca_p_value,
     by_cluster,
     check,
     draw,
@@ -52,6 +53,7 @@ class PairedBootstrap:
             value where all resamples agree (a is b, or a makes no errors): nothing was drawn then.
         p_value: one-sided, of "a is no better than b": the share of resamples in which a is not
             better, (1 + count) / (1 + resamples).
+        two_sided: p-value of "there is no difference"; belongs to the difference's interval.
     """
 
     a: Interval
@@ -59,6 +61,7 @@ class PairedBootstrap:
     difference: Interval
     reduction: Interval | None
     p_value: float
+    two_sided: float
 
 
 def bootstrap_rate(
@@ -126,6 +129,7 @@ def paired_bootstrap(
         if draws.whole[0, 1]
         else None,
         p_value=(1 + int(np.count_nonzero(known >= 0.0))) / (1 + len(known)),
+        two_sided=bca_p_value(difference),
     )
 
 
