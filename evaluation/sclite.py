@@ -2,9 +2,10 @@
 
 With N words of the reference, M of the hypothesis, H hits and S substitutions there are
 N + M - 2H - S errors, and they cost 3 (N + M) - 6H - 2S. So the fewest errors are where 2H + S is
-greatest, and sclite's are where 3H + S is: it takes one hit more for two substitutions less, or for
-three, and may so count more errors than there need be. Where paths cost the same, looking back from the last
-word, a pair of words goes before an insertion and an insertion before a deletion.
+greatest, and sclite's are where 3H + S is: it takes one hit more for two substitutions less (three
+cost the same), and may so count more errors than there need be. Where paths cost the same, looking
+back from the last word, a pair of words goes before an insertion and an insertion before a
+deletion.
 
 Source: SCTK 2.4, `net_dp.c` (calculate_internal_cells) and `word.c` (wwd_WORD), NIST; tests hold
 these counts to Debian's sctk. sclite lowers ASCII letters unless it is told otherwise, and reads
