@@ -93,9 +93,7 @@ def errors_of(chunks: Sequence[Chunk]) -> Errors:
     return Errors(place, tuple(wrong), tuple(inserted))
 
 
-def mapsswe(
-    a: Sequence[Errors], b: Sequence[Errors], *, between: int = 2, like_sctk: bool = False
-) -> Mapsswe:
+def mapsswe(a: Sequence[Errors], b: Sequence[Errors], *, between: int = 2) -> Mapsswe:
     """Test whether two systems make equally many errors.
 
     Args:
@@ -103,9 +101,6 @@ def mapsswe(
         b: of system b, the same utterances in the same order.
         between: words that both must have right, without insertions between them, from one segment
             to the next.
-        like_sctk: leave out what system b inserts after the last reference word of an utterance
-            where system a inserts nothing there. sc_stats 2.4.10 stops reading there, which counts
-            such errors of one system and not of the other.
 
     Raises:
         ValueError: not the same references, or `between` is not positive.
@@ -116,11 +111,6 @@ def mapsswe(
         raise ValueError("The two systems were given different references.")
     offsets = _offsets([one.words for one in a], between)
     events_a, events_b = _events(a, offsets), _events(b, offsets)
-    if like_sctk:
-        ends = offsets + np.asarray([one.words for one in a], dtype=np.int64)
-        at_end = ends[np.isin(ends, events_a[events_a[:, 0] == events_a[:, 1], 0])]
-        last = (events_b[:, 0] == events_b[:, 1]) & np.isin(events_b[:, 0], ends)
-        events_b = events_b[~last | np.isin(events_b[:, 0], at_end)]
     return _tested(*_segments(events_a, events_b, between))
 
 
