@@ -17,7 +17,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +25,6 @@ from evaluation.metrics import Chunk
 
 IntArray = npt.NDArray[np.int64]
 
-_NORMAL = NormalDist()
 _ENOUGH_SEGMENTS = 50
 
 
@@ -154,7 +152,7 @@ def _tested(of_a: IntArray, of_b: IntArray) -> Mapsswe:
     deviation = float(differences.std(ddof=1)) if count > 1 else 0.0
     if deviation > 0.0:
         z = mean / (deviation / math.sqrt(count))
-        p_value = 2.0 * _NORMAL.cdf(-abs(z))
+        p_value = math.erfc(abs(z) / math.sqrt(2.0))
     else:
         z = 0.0
         p_value = min(1.0, 2.0 * 0.5**count) if mean else 1.0

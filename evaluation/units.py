@@ -14,6 +14,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from evaluation.resampling import Integers
+
 IntArray = npt.NDArray[np.int64]
 UnitKind = Literal["speaker", "text", "utterance"]
 
@@ -38,6 +40,7 @@ class Units:
         effective_speakers: how many equally talkative ones would be as sure, (sum w)^2 / sum w^2
             over the words w of each (Kish 1965).
         texts: how many texts there are.
+        why: why speakers are not drawn; "" where they are.
     """
 
     kind: UnitKind
@@ -47,6 +50,7 @@ class Units:
     speakers: int
     effective_speakers: float
     texts: int
+    why: str
 
     @property
     def claim(self) -> str:
@@ -56,13 +60,9 @@ class Units:
         what = f"Drawn by {self.kind} ({self.count:,})"
         if self.speakers == 1:
             return f"{what}: holds for this one speaker and says nothing of others."
-        why = (
-            f"{self.speakers} speakers are too few to stand for others"
-            if self.speakers < FEWEST_SPEAKERS
-            else f"{self.speakers} speakers, but a few of them say nearly everything (as good as "
-            f"{self.effective_speakers:.1f} equal ones)"
+        return (
+            f"{what}, as {self.why}: holds for these speakers and says nothing of other speakers."
         )
-        return f"{what}, as {why}: holds for these speakers and says nothing of other speakers."
 
     def _claim_of_speakers(self) -> str:
         texts = " and, as speakers share texts, widened for other texts" if self.is_crossed else ""
@@ -79,9 +79,7 @@ class Units:
         return self.crossed is not None
 
 
-def choose_units(
-    speakers: Sequence[Hashable], texts: Sequence[Hashable], words: Sequence[int]
-) -> Units:
+def choose_units(speakers: Sequence[Hashable], texts: Sequence[Hashable], words: Integers) -> Units:
     """Speakers where at least 10 speak (30 for an interval that needs no warning), else texts.
 
     Both how many there are and how many equally talkative ones they are worth must reach 10.
@@ -100,15 +98,34 @@ def choose_units(
         raise ValueError("There are no utterances to draw from.")
     who, what = numbered(speakers), numbered(texts)
     count, different = int(who.max()) + 1, int(what.max()) + 1
+    effective = _effective(who, words)
+    if count < FEWEST_SPEAKERS:
+        return text_units(who, what, words, f"{count} speakers are too few to stand for others")
+    if effective < FEWEST_SPEAKERS:
+        why = f"of {count} speakers some say so much that they are worth {effective:.1f} equal ones"
+        return text_units(who, what, words, why)
+    shared = len(np.unique(who * different + what)) > different >= FEWEST_SPEAKERS
+    return Units("speaker", who, count, what if shared else None, count, effective, different, "")
+
+
+def text_units(who: IntArray, what: IntArray, words: Integers, why: str) -> Units:
+    """Texts, or utterances where no text is spoken twice.
+
+    Args:
+        who: [n] number of each utterance's speaker, from 0 without gaps.
+        what: [n] number of its text, likewise.
+        words: [n] reference words.
+        why: why speakers are not drawn, such as "4 speakers are too few to stand for others".
+    """
+    speakers, texts = int(who.max()) + 1, int(what.max()) + 1
+    kind: UnitKind = "utterance" if texts == len(what) else "text"
+    return Units(kind, what, texts, None, speakers, _effective(who, words), texts, why)
+
+
+def _effective(who: IntArray, words: Integers) -> float:
     each = np.bincount(who, weights=np.asarray(words, dtype=np.float64))
     squares = float(np.sum(each**2))
-    effective = float(each.sum()) ** 2 / squares if squares else float(count)
-    if count >= FEWEST_SPEAKERS and effective >= FEWEST_SPEAKERS:
-        pairs = len(np.unique(who * different + what))
-        shared = pairs > different >= FEWEST_SPEAKERS
-        return Units("speaker", who, count, what if shared else None, count, effective, different)
-    kind: UnitKind = "utterance" if different == len(texts) else "text"
-    return Units(kind, what, different, None, count, effective, different)
+    return float(each.sum()) ** 2 / squares if squares else float(len(each))
 
 
 def numbered(names: Sequence[Hashable]) -> IntArray:
