@@ -13,6 +13,7 @@ from statistics import NormalDist
 import numpy as np
 
 from evaluation import studentised
+from evaluation.estimate import Estimate
 from evaluation.resampling import Integers, Interval, by_cluster
 from evaluation.significance import bootstrap_rate, paired_bootstrap
 from evaluation.studentised import ClusterDraws, Form, jackknife_error, multiway_widening
@@ -34,6 +35,19 @@ class Measured:
     interval: Interval
     standard_error: float
     method: str
+
+    def estimate(self, words: int, utterances: int, speakers: int) -> Estimate:
+        """The figure as reports have it, with what it rests on."""
+        return Estimate(
+            value=self.interval.value,
+            low=self.interval.low,
+            high=self.interval.high,
+            confidence=self.interval.confidence,
+            words=words,
+            utterances=utterances,
+            speakers=speakers,
+            method=self.method,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,20 @@ class Power:
     def is_enough(self) -> bool:
         return self.at_margin >= self.asked
 
+    @property
+    def lack(self) -> str:
+        """What these words can find, and how many more it would take, in words."""
+        found = f"A true difference of {_points(self.margin)} is found {_times(self.at_margin)}"
+        if self.units_needed is None or self.words_needed is None:
+            return f"{found}."
+        if self.is_enough:
+            return f"{found}; this one may be smaller, and a narrower margin needs more words."
+        return (
+            f"{found}; only one of {_points(self.detectable)} is found {_times(self.asked)}. For "
+            f"{_points(self.margin)} about {self.words_needed:,} words like these "
+            f"({self.units_needed:,} {self.kind}s instead of {self.units:,}) are needed."
+        )
+
 
 def power_of(difference: float, standard_error: float, units: int, confidence: float) -> float:
     """Probability that a two-sided interval excludes zero at a true difference.
@@ -159,3 +173,11 @@ def _units_needed(
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)
     return min(high, _MOST_UNITS)
+
+
+def _points(fraction: float) -> str:
+    return f"{100 * fraction:.2f} points"
+
+
+def _times(share: float) -> str:
+    return f"{100 * share:.0f} times in 100"

@@ -14,9 +14,7 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from evaluation import blocks
-from evaluation.blocks import Measured
 from evaluation.cuts import DEFAULT_BINS, DIMENSIONS, Bins, Dimension, Facts, cut, in_order
-from evaluation.estimate import Estimate
 from evaluation.gaps import RESAMPLES, Largest, largest_gap, largest_loss, slice_sums
 from evaluation.multiple import holm
 from evaluation.power import comparison_power
@@ -123,7 +121,8 @@ class _Table:
         words = int(self.words[rows].sum())
         who, what = self.speakers[rows], self.texts[rows]
         speakers, texts = len(np.unique(who)), len(np.unique(what))
-        small = self._too_small(words, texts, speakers)
+        small = self.question.lacks(words, texts, speakers)
+        counts = words, len(rows), speakers
         plain = SliceResult(
             dimension, name, words, len(rows), texts, speakers,
             None, None, None, None, None, None, None, "", small,
@@ -135,13 +134,13 @@ class _Table:
         drawn = asdict(self.resampling)
         if self.before is None:
             found = blocks.rate(self.errors[rows], self.words[rows], units, **drawn)
-            return replace(plain, candidate=_estimate(found, plain))
+            return replace(plain, candidate=found.estimate(*counts))
         both = blocks.paired(self.errors[rows], self.before[rows], self.words[rows], units, **drawn)
         measured = replace(
             plain,
-            candidate=_estimate(both.a, plain),
-            baseline=_estimate(both.b, plain),
-            difference=_estimate(both.difference, plain),
+            candidate=both.a.estimate(*counts),
+            baseline=both.b.estimate(*counts),
+            difference=both.difference.estimate(*counts),
             p_value=both.p_value,
         )
         if small or units.count < 2:
@@ -216,19 +215,6 @@ class _Table:
     def _has_few(self, rows: Mapping[str, IntArray], names: Sequence[str]) -> bool:
         return any(len(np.unique(self.speakers[rows[name]])) < _SPEAKERS_IN_SLICE for name in names)
 
-    def _too_small(self, words: int, texts: int, speakers: int) -> str:
-        least = self.question
-        lacks = [
-            f"{have:,} of {need:,} {what}"
-            for have, need, what in (
-                (words, least.words, "words"),
-                (texts, least.texts, "texts"),
-                (speakers, least.speakers, "speakers"),
-            )
-            if have < need
-        ]
-        return f"too small to judge: {' and '.join(lacks)}" if lacks else ""
-
 
 def _rows_by_name(
     labels: Sequence[str | None], dimension: Dimension, bins: Bins
@@ -252,20 +238,6 @@ def _resolution(tests: int, resampling: Resampling) -> str:
         f"{resampling.resamples:,} resamples show no p-value below {least:.2g}: over {tests} "
         f"slices Holm's correction can find nothing. Take at least "
         f"{math.ceil(2.0 * tests / (1.0 - resampling.confidence)):,}."
-    )
-
-
-def _estimate(measured: Measured, of: SliceResult) -> Estimate:
-    interval = measured.interval
-    return Estimate(
-        value=interval.value,
-        low=interval.low,
-        high=interval.high,
-        confidence=interval.confidence,
-        words=of.words,
-        utterances=of.utterances,
-        speakers=of.speakers,
-        method=measured.method,
     )
 
 

@@ -29,6 +29,19 @@ class Question:
     texts: int = 20
     speakers: int = 1
 
+    def lacks(self, words: int, texts: int, speakers: int) -> str:
+        """Why so little cannot be judged; "" where it can."""
+        short = [
+            f"{have:,} of {need:,} {what}"
+            for have, need, what in (
+                (words, self.words, "words"),
+                (texts, self.texts, "texts"),
+                (speakers, self.speakers, "speakers"),
+            )
+            if have < need
+        ]
+        return f"too small to judge: {' and '.join(short)}" if short else ""
+
 
 @dataclass(frozen=True, slots=True)
 class SliceResult:

@@ -59,25 +59,8 @@ def judge(difference: Interval, power: Power) -> Verdict:
             f"No difference that matters: {held} points lie within {_points(margin)} on either "
             f"side, {rests}.",
         )
-    return Verdict("cannot tell", False, f"Cannot tell: {held} points, {rests}. {_lack(power)}")
-
-
-def _lack(power: Power) -> str:
-    found = f"A true difference of {_points(power.margin)} is found {_times(power.at_margin)}"
-    if power.units_needed is None or power.words_needed is None:
-        return f"{found}."
-    seen = f"only one of {_points(power.detectable)} is found {_times(power.asked)}"
-    if power.is_enough:
-        return f"{found}; this one may be smaller, and a narrower margin needs more words."
-    return (
-        f"{found}; {seen}. For {_points(power.margin)} about {power.words_needed:,} words like "
-        f"these ({power.units_needed:,} {power.kind}s instead of {power.units:,}) are needed."
-    )
+    return Verdict("cannot tell", False, f"Cannot tell: {held} points, {rests}. {power.lack}")
 
 
 def _points(fraction: float) -> str:
     return f"{100 * fraction:.2f} points"
-
-
-def _times(share: float) -> str:
-    return f"{100 * share:.0f} times in 100"
