@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,9 +16,12 @@ from transformers.models.whisper.english_normalizer import (
     BasicTextNormalizer,
     EnglishTextNormalizer,
 )
+from transformers.models.whisper.tokenization_whisper import LANGUAGES
 
-from evaluation.text import NORMALISERS, normalise, normaliser_identity
+import evaluation.text
+from evaluation.text import NORMALISERS, identity_text, normalise, normaliser_identity
 
+PROJECT = Path(__file__).resolve().parents[2]
 SPELLINGS = json.loads(files("whisper_normalizer").joinpath("normalizers/english.json").read_text())
 ENGLISH = EnglishTextNormalizer(SPELLINGS)
 TRICKY = (
@@ -97,3 +102,67 @@ def test_importing_the_pure_modules_loads_nothing_slow() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     slow = {"whisper_normalizer", "rapidfuzz", "jinja2", "torch", "pandas", "pyarrow", "scipy"}
     assert not slow & set(done.stdout.split())
+
+
+def test_identity_is_the_same_in_another_process_and_folder(tmp_path: Path) -> None:
+    code = (
+        "from evaluation.text import *;"
+        "print(*(normaliser_identity(name)['sha256'] for name in NORMALISERS))"
+    )
+    environment = {"PYTHONPATH": str(PROJECT), "PYTHONHASHSEED": "7", "LC_ALL": "C"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == [normaliser_identity(name)["sha256"] for name in NORMALISERS]
+
+
+def test_identity_follows_code_and_tables_and_not_comments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a copy of the package `evaluation`, changed."""
+    source = (PROJECT / "evaluation" / "quick.py").read_text()
+    changed = {
+        "as it is": source,
+        "commented": source.replace('"""', '"""Otherwise said. ', 1) + "\n# a comment\n",
+        "another rule": source.replace('_SYMBOLS = ".%$', '_SYMBOLS = ".$'),
+    }
+    shas = {name: _shas_with(text, tmp_path / name) for name, text in changed.items()}
+    assert shas["as it is"] == [normaliser_identity(name)["sha256"] for name in NORMALISERS]
+    assert shas["commented"] == shas["as it is"]
+    english, basic, raw = zip(shas["as it is"], shas["another rule"], strict=True)
+    assert english[0] != english[1] and basic[0] != basic[1] and raw[0] == raw[1]
+    monkeypatch.setattr(evaluation.text, "_NOT_OPENAI", (r"\bkinda\b",))
+    assert normaliser_identity("whisper-english")["sha256"] != shas["as it is"][0]
+
+
+def _shas_with(quick: str, folder: Path) -> list[str]:
+    package = folder / "evaluation"
+    shutil.copytree(PROJECT / "evaluation", package)
+    (package / "quick.py").write_text(quick)
+    code = (
+        "from evaluation.text import *;"
+        "print(*(normaliser_identity(name)['sha256'] for name in NORMALISERS))"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True,
+                          env={"PYTHONPATH": str(folder)})  # fmt: skip
+    return done.stdout.split()
+
+
+def test_identity_is_said_in_a_line() -> None:
+    identity = normaliser_identity("raw")
+    said = identity_text(identity)
+    assert said == f"raw ({identity['version']}; sha256 {identity['sha256'][:12]})"
+
+
+def test_languages_of_whisper_are_known_and_others_refused() -> None:
+    for language in LANGUAGES:
+        normalise("a", "whisper-basic", language)
+    for unknown in ("cn", "en-US", "EN", "english", ""):
+        with pytest.raises(ValueError, match=r"ISO 639.*ab, ae, af.*zh, zu"):
+            normalise("a", "whisper-basic", unknown)

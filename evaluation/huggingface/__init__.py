@@ -1,0 +1,1 @@
+"""Metrics for Hugging Face `evaluate`, loaded as local modules: `evaluate.load(".../wer")`."""
