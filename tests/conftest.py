@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.s3 import s3, s3_endpoint
+from tests.sclite import sctk
 
-__all__ = ["s3", "s3_endpoint"]
+__all__ = ["s3", "s3_endpoint", "sctk"]
 
 os.environ.update(
     DAGSTER_DISABLE_TELEMETRY="1",
