@@ -213,13 +213,13 @@ def match_words(
     flat = [word for piece in pieces for word in piece]
     owners = [owner for owner, piece in enumerate(pieces) for _ in piece]
     links: list[tuple[range, range]] = []
-    at = heard = 0
+    at = word = 0
     for block in Levenshtein.opcodes(flat, list(normalised)).as_matching_blocks():
-        if (at, heard) != (block.a, block.b):
+        if (at, word) != (block.a, block.b):
             # What the normaliser did across words belongs to all of them, or to the neighbours.
             near = owners[at : block.a] or owners[max(0, at - 1) :][:1]
             first, last = (near[0], near[-1]) if near else (0, len(pieces) - 1)
-            links.append((range(first, last + 1), range(heard, block.b)))
+            links.append((range(first, last + 1), range(word, block.b)))
         links += [
             (
                 range(owners[block.a + k], owners[block.a + k] + 1),
@@ -227,7 +227,7 @@ def match_words(
             )
             for k in range(block.size)
         ]
-        at, heard = block.a + block.size, block.b + block.size
+        at, word = block.a + block.size, block.b + block.size
     merged: list[tuple[range, range]] = []
     for words, heard in links:
         if merged and words.start < merged[-1][0].stop:
