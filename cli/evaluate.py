@@ -11,7 +11,7 @@ from cli.console import say, show_table
 from voiceforge.settings import load_settings
 
 if TYPE_CHECKING:
-    from lifecycle.evaluation_report import Report
+    from lifecycle.evaluation_report import Written
 
 WORSE = 3
 """Exit code: the candidate is worse than the baseline, by the interval of their difference."""
@@ -52,33 +52,37 @@ def compare_evaluations(candidate: Path, baseline: Path, out: Path | None, *, fo
     _show(write_report(together, out or candidate / f"against-{baseline.resolve().name}"))
 
 
-def _show(report: Report) -> None:
+def _show(written: Written) -> None:
     from rich.table import Table
 
     from evaluation.reports.page import points
 
-    compared = report.accuracy.overall.comparison
+    report = written.report
+    names = [report.candidate.name, *([report.baseline.name] if report.baseline else [])]
     table = Table()
-    for column in ("speech", "word error rate", "words", *(["points"] if compared else [])):
+    for column in ("speech", "words", *(["candidate", "baseline", "points"][: 2 * len(names) - 1])):
         table.add_column(column)
-    for part in (*report.accuracy.slices, *report.accents.slices):
-        rate, beside = part.word_error_rate, part.comparison
-        cells = [part.slice.name, rate.percent(), f"{rate.words:,}"]
-        table.add_row(
-            *cells, *([beside.difference.percent() if beside else ""] if compared else [])
-        )
+    parts = [report.scan.overall]
+    small = 0
+    for dimension in report.scan.dimensions:
+        if len(dimension.slices) > 1 and dimension.dimension != "speaker":
+            parts += (judged := [one for one in dimension.slices if not one.too_small])
+            small += len(dimension.slices) - len(judged)
+    for part in parts:
+        if part.candidate is None:
+            continue
+        named = part.name if part.dimension == part.name else f"{part.dimension} {part.name}"
+        cells = [named, f"{part.words:,}", part.candidate.percent()]
+        if part.baseline and part.difference:
+            cells += [part.baseline.percent(), points(part.difference)]
+        table.add_row(*cells)
+    if small:
+        table.caption = f"{small} slices are too small to judge; the report has them."
     show_table(table)
-    if report.answer is not None and compared is not None:
-        said = {
-            "better": "is better than",
-            "worse": "is worse than",
-            "cannot tell": "cannot be told from",
-        }[report.answer]
-        typer.echo(
-            f"{report.accuracy.candidate} {said} {report.accuracy.baseline}: "
-            f"{points(compared.difference)} points of word error rate on what both heard "
-            f"({compared.difference.words:,} words, {compared.texts:,} texts)."
-        )
-    typer.echo(f"Report: {report.folder / 'report.html'}")
+    for role, name in zip(("candidate", "baseline"), names, strict=False):
+        typer.echo(f"{role.capitalize()}: {name}")
+    if report.answer is not None:
+        typer.echo(f"{report.answered}")
+    typer.echo(f"Report:    {written.folder / 'report.html'}")
     if report.answer == "worse":
         raise typer.Exit(WORSE)

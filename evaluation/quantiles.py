@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evaluation.cluster_draws import Counted, percentile_intervals
-from evaluation.significance import FloatArray, Interval
+from evaluation.resampling import FloatArray, Interval
 
 
 @dataclass(frozen=True, slots=True)

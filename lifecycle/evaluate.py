@@ -9,6 +9,7 @@ killed, and asks nothing twice.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -74,6 +75,11 @@ class Evaluated:
     predictions: Mapping[str, Sequence[Prediction]]
 
     @property
+    def corpus(self) -> Path:
+        """Where the recordings were."""
+        return self.folder / str(self.described["speech"]["corpus"])
+
+    @property
     def names(self) -> tuple[str, str]:
         """Of the candidate and the baseline; "" for none."""
         models = self.described["models"]
@@ -120,6 +126,7 @@ def evaluate(settings: Settings, asked: Asked, out: Path) -> Evaluated:
             "sha256": sha256_json([[row.id, row.audio_sha256, row.text] for row in rows]),
             "left_out": speech.left_out,
             "rejected": [asdict(one) for one in speech.rejects],
+            "corpus": os.path.relpath(speech.corpus, out),
         },
         "models": {
             role: {"name": name, "engine_sha256": engine_sha256(folder)}

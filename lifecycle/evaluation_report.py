@@ -2,41 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from lifecycle.evaluate import BASELINE, CANDIDATE, Evaluated
 from voiceforge.errors import UsageError
 from voiceforge.files import write_json, write_text
 
 if TYPE_CHECKING:
-    from evaluation.comparison import Comparison
-    from evaluation.reports.accent import AccentReport
-    from evaluation.reports.accuracy import AccuracyReport
+    from evaluation.reports.evaluation import EvaluationReport
 
 JSON, PAGE = "report.json", "report.html"
 SCHEMA = 1
 """Version of report.json."""
 
-Answer = Literal["better", "worse", "cannot tell"]
-
 
 @dataclass(frozen=True)
-class Report:
-    """What was written.
-
-    Attributes:
-        answer: of the comparison with the baseline over everything; None without a baseline.
-        unheard: utterances without a reference, which no rate counts.
-    """
+class Written:
+    """A report and the folder that it was written to."""
 
     folder: Path
-    accuracy: AccuracyReport
-    accents: AccentReport
-    answer: Answer | None
-    unheard: int
+    report: EvaluationReport
 
 
 def write_report(
@@ -46,59 +35,72 @@ def write_report(
     confidence: float = 0.95,
     resamples: int = 2000,
     seed: int = 20,
-    minimum_words: int = 200,
-) -> Report:
+) -> Written:
     """Derive the report from predictions and write it; equal predictions give equal files.
-
-    Args:
-        minimum_words: of an accent that is judged; smaller ones are shown as too small.
 
     Raises:
         UsageError: nothing can be scored.
     """
-    from evaluation.reports.accent import accent_report
-    from evaluation.reports.accuracy import accuracy_report
-    from evaluation.reports.page import render_report
+    from evaluation.reports.evaluation import evaluation_report
+    from evaluation.reports.evaluation_page import About, render_evaluation
+    from evaluation.slices import Resampling
 
-    described, (name, other) = evaluated.described, evaluated.names
-    ours, theirs = (evaluated.predictions.get(role, ()) for role in (CANDIDATE, BASELINE))
-    shared: dict[str, Any] = {
-        "candidate_name": name,
-        "baseline_name": other,
-        "normaliser": described["normaliser"]["name"],
-        "language": described["speech"]["language"],
-        "confidence": confidence,
-        "resamples": resamples,
-        "seed": seed,
-    }
+    described = evaluated.described
     try:
-        accuracy = accuracy_report(ours, theirs, evaluated.utterances, **shared)
+        report = evaluation_report(
+            evaluated.predictions[CANDIDATE],
+            evaluated.predictions.get(BASELINE),
+            evaluated.utterances,
+            names=(_short(evaluated.names[0]), _short(evaluated.names[1])),
+            normaliser=described["normaliser"],
+            language=described["speech"]["language"],
+            resampling=Resampling(confidence, resamples, seed),
+        )
     except ValueError as error:
         raise UsageError(f"{evaluated.folder}: {error}") from error
-    accents = accent_report(
-        ours, theirs, evaluated.utterances, **shared, minimum_words=minimum_words
-    )
-    answer = _answer(accuracy.overall.comparison)
-    fields: Mapping[str, Any] = {
+    fields = {
         "schema": SCHEMA,
         "evaluation": described,
         "confidence": confidence,
         "resamples": resamples,
         "seed": seed,
-        "answer": answer,
-        "accuracy": accuracy.as_dict(),
-        "accents": accents.as_dict(),
+        **report.as_dict(),
     }
-    write_json(out / JSON, fields)
-    write_text(out / PAGE, render_report(accuracy, accents, None))
-    unheard = sum(not row.reference.strip() for row in ours)
-    return Report(out, accuracy, accents, answer, unheard)
+    write_json(out / JSON, _finite(fields))
+    speech = described["speech"]
+    about = About(
+        speech=str(speech["name"]),
+        rejected=[(one["where"], one["detail"]) for one in speech["rejected"]],
+        facts={
+            "speech": f"{speech['utterances']:,} utterances, sha256 {speech['sha256'][:16]}",
+            **{
+                role: f"{model['name']}, engine sha256 {model['engine_sha256'][:16]}"
+                for role, model in described["models"].items()
+            },
+            "intervals": f"{100 * confidence:g}%, {resamples:,} resamples, seed {seed}",
+        },
+    )
+    corpus = evaluated.corpus
+    addresses = {
+        one.utterance_id: Path(os.path.relpath(corpus / one.audio, out)).as_posix()
+        for one in report.listed
+        if (corpus / one.audio).is_file()
+    }
+    write_text(out / PAGE, render_evaluation(report, about, addresses))
+    return Written(out, report)
 
 
-def _answer(compared: Comparison | None) -> Answer | None:
-    """By the interval of the difference in word error rate: whether it lies on one side of 0."""
-    if compared is None:
-        return None
-    if compared.difference.high < 0:
-        return "better"
-    return "worse" if compared.difference.low > 0 else "cannot tell"
+def _short(name: str) -> str:
+    """A model as tables call it: of a folder's path the last parts."""
+    if "://" in name or ":/" in name or os.sep not in name:
+        return name
+    return "/".join(Path(name).parts[-2:])
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows no infinity: null is "no bound", as the schema says."""
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

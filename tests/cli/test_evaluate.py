@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +16,7 @@ import pytest
 
 from cli.evaluate import WORSE
 from data.audio import SAMPLE_RATE, decode, write_flac
+from data.tables import read_utterances, write_utterances
 from evaluation.runners import read_predictions, write_predictions
 from evaluation.text import normalise
 from tests.cli.conftest import Ended, Place
@@ -23,8 +25,9 @@ MODEL = "base:whisper-tiny.en"
 TEXTS = {
     "vm-goodbye": "Goodbye.",
     "vm-password": "Password.",
-    "conf-onlyperson": "You are currently the only person in this conference.",
+    "conf-onlyperson": "You are currently the only human in this conference.",
 }
+"""What is said, but for one word: so that something is to be seen."""
 
 
 @pytest.fixture
@@ -57,7 +60,7 @@ def test_a_table_is_heard_once_and_counted_as_jiwer_counts(
     done = evaluated(place, table, out, "--baseline", MODEL)
     assert done.code == 0, done.err
     assert "gone.flac: calls.csv, line 6: the file is not there" in done.err
-    assert "cannot be told from" in done.out
+    assert "Cannot tell: too small to judge" in done.out
     rows = read_predictions(out / "predictions" / "candidate.parquet")
     assert sorted(row.reference for row in rows) == sorted(
         [*TEXTS.values(), " ".join([*TEXTS.values()] * 2)]
@@ -67,13 +70,17 @@ def test_a_table_is_heard_once_and_counted_as_jiwer_counts(
         for column in ([row.reference for row in rows], [row.hypothesis for row in rows])
     ]
     report = json.loads((out / "report.json").read_text())
-    overall = report["accuracy"]["slices"][0]
-    assert overall["word_error_rate"]["value"] == pytest.approx(jiwer.wer(*texts))
-    assert overall["word_error_rate"]["value"] < 0.2
-    assert overall["word_error_rate"]["words"] == sum(len(text.split()) for text in texts[0])
+    overall = report["scan"]["overall"]["candidate"]
+    assert overall["value"] == pytest.approx(jiwer.wer(*texts))
+    assert overall["value"] < 0.2
+    assert overall["words"] == sum(len(text.split()) for text in texts[0])
+    assert report["candidate"]["rates"]["word information lost"] == pytest.approx(jiwer.wil(*texts))
     assert report["evaluation"]["normaliser"]["name"] == "whisper-english"
     assert report["answer"] == "cannot tell"
-    assert "<html" in (out / "report.html").read_text()
+    page = (out / "report.html").read_text()
+    addresses = re.findall(r'<audio [^>]*src="([^"]+)"', page)
+    assert addresses and all((out / address).is_file() for address in addresses)
+    assert "https://" not in page and "http://" not in page
 
     heard = {path: path.stat().st_mtime_ns for path in (out / "predictions").iterdir()}
     assert sorted(path.name for path in heard) == ["baseline.parquet", "candidate.parquet"]
@@ -89,14 +96,24 @@ def test_a_worse_model_has_an_exit_code_of_its_own(
 ) -> None:
     good, bad = tmp_path / "good", tmp_path / "bad"
     assert evaluated(place, table, good).code == 0
+    # Enough to judge: forty utterances of nine words, as if they had been heard.
+    said = read_predictions(good / "predictions" / "candidate.parquet")[0]
+    spoken = read_utterances(good / "utterances.parquet")[0]
+    texts = [f"please press {number} for the department that you want" for number in range(40)]
+    rows = [replace(spoken, id=f"u{n}", text=text) for n, text in enumerate(texts)]
+    heard = [
+        replace(said, utterance_id=row.id, reference=row.text, hypothesis=row.text) for row in rows
+    ]
+    write_utterances(good / "utterances.parquet", rows)
+    write_predictions(good / "predictions" / "candidate.parquet", heard)
     shutil.copytree(good, bad)
-    path = bad / "predictions" / "candidate.parquet"
-    write_predictions(path, [replace(row, hypothesis="um") for row in read_predictions(path)])
+    worse_heard = [replace(row, hypothesis=row.hypothesis[:-9]) for row in heard]
+    write_predictions(bad / "predictions" / "candidate.parquet", worse_heard)
     worse = place("compare", bad, good)
     assert worse.code == WORSE, worse.err
-    assert "is worse than" in worse.out
+    assert "Worse: +2" in worse.out
     better = place("compare", good, bad, "--out", tmp_path / "compared")
-    assert better.code == 0 and "is better than" in better.out
+    assert better.code == 0 and "Better: -2" in better.out
     assert json.loads((tmp_path / "compared" / "report.json").read_text())["answer"] == "better"
 
 
