@@ -48,10 +48,10 @@ def measure(cache: Path, count: int) -> Iterator[Row]:
         mine, others = seconds([our, their])
         here.append(mine)
         there.append(others)
-        yield Row(f"jiwer, pooled counts of {what}", f"{others:.2f} s", rests)
-        yield Row(f"counts of {what} of every utterance", f"{mine:.2f} s", rests)
+        yield Row(f"jiwer, pooled counts of {what}", f"{others:.2f} s of CPU", rests)
+        yield Row(f"counts of {what} of every utterance", f"{mine:.2f} s of CPU", rests)
     yield Row("all counts, against jiwer's time", f"{sum(here) / sum(there):.2f} x", rests)
-    yield Row("counts of words of every utterance, sclite's costs", f"{sclite:.2f} s", rests)
+    yield Row("counts of words of every utterance, sclite's costs", f"{sclite:.2f} s of CPU", rests)
 
 
 def many_pairs(cache: Path, count: int) -> tuple[list[str], list[str]]:

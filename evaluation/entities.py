@@ -31,7 +31,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.dates import Dates
-from evaluation.names import NOUNS_HAVE_CAPITALS, capitalised_names
+from evaluation.names import NOUNS_HAVE_CAPITALS, find_names
 from evaluation.numbers import numbers_as_digits
 from evaluation.terms import Vocabulary
 
@@ -89,11 +89,10 @@ class EntityReader:
         Args:
             reference, hypothesis: as they were written, not normalised.
         """
-        left = self._read(reference)
+        left, right = self._read(reference), self._read(hypothesis)
         spans = self._spans(reference, left)
         if not spans:
             return ()
-        right = self._read(hypothesis)
         inside = {at for _, start, stop in spans for at in range(start, stop)}
         opposite = _opposite(left, inside, right)
         return tuple(_judged(span, left, right, opposite) for span in spans)
@@ -118,11 +117,7 @@ class EntityReader:
 
     def _spans(self, text: str, words: Sequence[_Word]) -> list[_Span]:
         """Entities of a reference as runs of its words."""
-        names = self._listed or self._capitalised(text)
-        spans: list[_Span] = [
-            ("name", one.start, one.start + len(names.terms[one.term]))
-            for one in names.find([word.value for word in words])
-        ]
+        spans: list[_Span] = [("name", *span) for span in self._named(text, words)]
         named = {at for _, start, stop in spans for at in range(start, stop)}
         ones = _LONE_ONE.search(text) is not None
         at = 0
@@ -136,9 +131,13 @@ class EntityReader:
                 spans.append((kind, start, at))
         return sorted(spans, key=lambda span: span[1])
 
-    def _capitalised(self, text: str) -> Vocabulary:
-        names = {self._name(name) for name in capitalised_names(text)}
-        return Vocabulary(sorted(names - {""}))
+    def _named(self, text: str, words: Sequence[_Word]) -> list[tuple[int, int]]:
+        """First word and word behind the last of each name."""
+        values = [word.value for word in words]
+        if self._listed is not None:
+            found = self._listed.find(values)
+            return [(one.start, one.start + len(self._listed.terms[one.term])) for one in found]
+        return find_names(self._dates.spell_out(text), values, self._name)
 
 
 _Span = tuple[Kind, int, int]

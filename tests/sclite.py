@@ -7,12 +7,15 @@ sha256 of its files. Where it cannot be had the tests that need it fail and say 
 
 from __future__ import annotations
 
+import re
 import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from data.catalogue import Debian, File
@@ -23,6 +26,8 @@ from voiceforge.files import new_folder
 
 _PACKAGE = Debian((File("sctk"),))
 _TIMEOUT = 30.0  # seconds without a byte from the mirror
+_UTTERANCE = re.compile(r"^id: \((\S+)\)$", re.M)
+_SCORES = re.compile(r"^Scores: \(#C #S #D #I\) (\d+) (\d+) (\d+) (\d+)$", re.M)
 
 
 @dataclass(frozen=True)
@@ -63,14 +68,30 @@ def trn(texts: Sequence[str], speakers: Sequence[str] | None = None) -> str:
     )
 
 
+def counts_of_sclite(
+    sctk: Sctk, references: Sequence[str], hypotheses: Sequence[str], *, folder: Path
+) -> npt.NDArray[np.int64]:
+    """What sclite says of each utterance, [n, 4]: substitutions, deletions, insertions, hits."""
+    (folder / "reference").write_text(trn(references))
+    (folder / "hypothesis").write_text(trn(hypotheses))
+    files = ("-r", "reference", "trn", "-h", "hypothesis", "trn", "-i", "rm", "-e", "utf-8")
+    said = sctk.run("sclite", *files, "-o", "pra", "stdout", folder=folder)
+    names, scores = _UTTERANCE.findall(said), _SCORES.findall(said)
+    assert len(names) == len(scores) == len(references)
+    table = np.zeros((len(names), 4), dtype=np.int64)
+    for name, (hits, changed, missing, added) in zip(names, scores, strict=True):
+        table[int(name.split("-")[1])] = int(changed), int(missing), int(added), int(hits)
+    return table
+
+
 @pytest.fixture(scope="session")
 def sctk(cache: Path) -> Sctk:
     """Debian's sctk, from the shared cache or fetched into it."""
-    return Sctk(fetch_sctk(cache) / "usr/lib/sctk/bin")
+    return fetch_sctk(cache)
 
 
-def fetch_sctk(cache: Path) -> Path:
-    """The unpacked package below a cache folder; the test fails where it cannot be had."""
+def fetch_sctk(cache: Path) -> Sctk:
+    """The package unpacked below a cache folder; the test fails where it cannot be had."""
     folder = cache / "tools" / "sctk"
     with locked(cache, "sctk"):
         if sealed_facts(folder) is None:
@@ -87,4 +108,4 @@ def fetch_sctk(cache: Path) -> Path:
                     pytrace=False,
                 )
         check_sealed(folder)
-    return folder
+    return Sctk(folder / "usr/lib/sctk/bin")

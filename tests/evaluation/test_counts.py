@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,6 @@ import pytest
 
 from benchmarks.pairs import pairs
 from evaluation.metrics import (
-    IntArray,
     WordErrors,
     character_counts,
     per_utterance_errors,
@@ -22,12 +20,10 @@ from evaluation.metrics import (
     utterance_counts,
     word_errors,
 )
-from tests.sclite import Sctk, trn
+from tests.sclite import Sctk, counts_of_sclite
 
 Texts = tuple[list[str], list[str]]
 _RANDOM = 10_000
-_UTTERANCE = re.compile(r"^id: \((\S+)\)$", re.M)
-_SCORES = re.compile(r"^Scores: \(#C #S #D #I\) (\d+) (\d+) (\d+) (\d+)$", re.M)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +83,7 @@ def test_counts_add_up_to_the_errors_that_certificates_rest_on(texts: Texts) -> 
 
 
 def test_every_utterance_has_sclites_counts(sctk: Sctk, texts: Texts, tmp_path: Path) -> None:
-    theirs = counts_of_sclite(sctk, texts, tmp_path)
+    theirs = counts_of_sclite(sctk, *texts, folder=tmp_path)
     ours = utterance_counts(*texts, convention="sclite")
     assert ours.tolist() == theirs.tolist()
     fewest = utterance_counts(*texts)
@@ -139,17 +135,3 @@ def test_counting_needs_numpy_and_rapidfuzz_alone() -> None:
     foreign = set(done.stdout.split()) - set(sys.stdlib_module_names)
     foreign = {name for name in foreign if not name.startswith(("_cython", "cython"))}
     assert foreign == {"evaluation", "numpy", "rapidfuzz"}
-
-
-def counts_of_sclite(sctk: Sctk, texts: Texts, folder: Path) -> IntArray:
-    """What sclite's own table of alignments says of each utterance, in their order."""
-    (folder / "reference").write_text(trn(texts[0]))
-    (folder / "hypothesis").write_text(trn(texts[1]))
-    files = ("-r", "reference", "trn", "-h", "hypothesis", "trn", "-i", "rm", "-e", "utf-8")
-    said = sctk.run("sclite", *files, "-o", "pra", "stdout", folder=folder)
-    names, scores = _UTTERANCE.findall(said), _SCORES.findall(said)
-    assert len(names) == len(scores) == len(texts[0])
-    table = np.zeros((len(names), 4), dtype=np.int64)
-    for name, (hits, changed, missing, added) in zip(names, scores, strict=True):
-        table[int(name.split("-")[1])] = int(changed), int(missing), int(added), int(hits)
-    return table

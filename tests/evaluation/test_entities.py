@@ -143,7 +143,9 @@ def test_what_is_no_date_is_left_as_it_is() -> None:
     ],
 )
 def test_names_are_words_with_capitals_inside_sentences(text: str, names: list[str]) -> None:
-    assert capitalised_names(text) == names
+    assert [" ".join(word for _, word in run) for run in capitalised_names(text)] == names
+    for place, word in (pair for run in capitalised_names(text) for pair in run):
+        assert word in text.split()[place]
 
 
 def test_names_are_found_however_the_hypothesis_writes_them() -> None:
@@ -159,6 +161,19 @@ def test_names_are_found_however_the_hypothesis_writes_them() -> None:
     assert judged(reference, "we called john a smith") == [
         ("john smith", "changed", "john a smith"),
         ("new york", "lost", ""),
+    ]
+
+
+def test_a_word_is_a_name_only_where_it_has_its_capital() -> None:
+    assert judged("Then the band The Who saw the cat", "then the band the who saw a cat") == [
+        ("the who", "kept", "the who")
+    ]
+    assert judged("I may ask why Mark made the mark", "i may ask why marc made the mark") == [
+        ("mark", "changed", "marc")
+    ]
+    assert judged("It's, um, Zoë's cat; can't Bob?", "it is zoe is cat can not rob") == [
+        ("zoe", "kept", "zoe"),
+        ("bob", "changed", "rob"),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Word error rate with its interval, a local module of Hugging Face `evaluate`: load this file's folder."""
+"""Word error rate with its interval, for Hugging Face `evaluate`: load this folder."""
 
 from __future__ import annotations
 

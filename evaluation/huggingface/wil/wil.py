@@ -1,4 +1,4 @@
-"""Word information lost, a local module of Hugging Face `evaluate`: load this file's folder."""
+"""Word information lost, for Hugging Face `evaluate`: load this folder."""
 
 from __future__ import annotations
 
