@@ -158,12 +158,12 @@ class _Maker:
                 interval = replace(plain, low=low, high=high, resamples=self._draws.resamples)
                 how = _method(interval, self._units, "bootstrap-t", widening)
                 return Measured(interval, found.standard_error, how), found.p_value
-        low, high = _within(
-            form,
-            plain.value - widening * (plain.value - plain.low),
-            plain.value + widening * (plain.high - plain.value),
-        )
-        interval = replace(plain, low=low, high=high)
+        interval = plain
+        if widening > 1.0:
+            low = plain.value - widening * (plain.value - plain.low)
+            high = plain.value + widening * (plain.high - plain.value)
+            low, high = _within(form, low, high)
+            interval = replace(plain, low=low, high=high)
         error = widening * jackknife_error(self._table, form)
         return Measured(
             interval, error, _method(interval, self._units, "BCa bootstrap", widening)
@@ -171,7 +171,10 @@ class _Maker:
 
     def widened(self, p_value: float) -> float:
         """The p-value that belongs to a widened BCa interval of the difference."""
-        score = _NORMAL.inv_cdf(1.0 - p_value / 2.0) / self._widening(studentised.DIFFERENCE)
+        widening = self._widening(studentised.DIFFERENCE)
+        if widening == 1.0:
+            return p_value
+        score = _NORMAL.inv_cdf(1.0 - p_value / 2.0) / widening
         return 2.0 * (1.0 - _NORMAL.cdf(score))
 
     def _widening(self, form: Form) -> float:
