@@ -214,7 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     settings = load_settings()
     measured = Robustness(given.engine, given.clips, settings)
-    command = "python -m benchmarks.robustness --engine FOLDER"
+    command = f"python -m benchmarks.robustness --engine FOLDER --clips {given.clips}"
     parts = {
         name: Part(f"Robustness: {name}", f"{command} --parts {name}", getattr(measured, name))
         for name in PARTS

@@ -26,8 +26,9 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from evaluation.cluster_draws import FloatArray
 from evaluation.clustered import log_loss
-from evaluation.confidence import FloatArray, IntArray, Judged, Level, TokenPooling, pool
+from evaluation.confidence import IntArray, Judged, Level, TokenPooling, pool
 
 Kind = Literal["identity", "temperature", "platt", "isotonic"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

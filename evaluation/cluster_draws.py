@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
+import numpy.typing as npt
 
-from evaluation.significance import FloatArray, Interval
+from evaluation.significance import Interval
+
+FloatArray = npt.NDArray[np.float64]
 
 DRAWS_AT_ONCE = 1 << 22
 """Numbers that are held at once; bounds the memory of many draws."""
