@@ -1,0 +1,40 @@
+"""What evaluation costs, beside the tools that others use.
+
+    python -m benchmarks.evaluation [counting] [--pairs 100000] [--write]
+
+`counting` counts the errors of words and characters of so many pairs, as jiwer does and as we do.
+Without a word all parts are measured. --write adds the results to the project's docs/benchmarks.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from benchmarks import counting
+from benchmarks.record import Part, measure_parts
+from voiceforge.settings import load_settings
+
+_PARTS = ("counting",)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("part", nargs="?", choices=_PARTS, help="all without")
+    parser.add_argument("--pairs", type=int, default=100_000, help="whose errors are counted")
+    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
+    parser.add_argument("--remark", default="", help="what a reader has to know of this run")
+    given = parser.parse_args()
+    settings = load_settings()
+    parts = {
+        "counting": Part(
+            "Evaluation: counting errors",
+            "python -m benchmarks.evaluation counting",
+            lambda: counting.measure(settings.cache, given.pairs),
+        ),
+    }
+    chosen = [given.part] if given.part else list(parts)
+    measure_parts(parts, chosen, settings.project if given.write else None, given.remark)
+
+
+if __name__ == "__main__":
+    main()
