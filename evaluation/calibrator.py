@@ -1,7 +1,7 @@
 """A calibrator: turns the confidence of a model into the probability that it is right.
 
-It is fitted on held-out speech, is plain data that is stored with the model, and changes no order
-of confidences. From simple to flexible:
+It is fitted on held-out speech, is plain data that is stored with the model, and turns no order of
+confidences around. From simple to flexible:
 
 - identity: the confidence as it is.
 - temperature: sigmoid(logit(p) / T), one number (Guo et al. 2017, here of the two outcomes right
