@@ -28,9 +28,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from evaluation.cluster_draws import DRAWS_AT_ONCE, Counted, percentile_intervals
+from evaluation.cluster_draws import DRAWS_AT_ONCE, Counted, FloatArray, percentile_intervals
 from evaluation.clustered import Clustered
-from evaluation.confidence import BoolArray, FloatArray, IntArray, Judged, Level
+from evaluation.confidence import BoolArray, IntArray, Judged, Level
 from evaluation.significance import Interval
 
 Binning = Literal["equal-width", "equal-mass"]

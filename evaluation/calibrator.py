@@ -1,7 +1,7 @@
 """A calibrator: turns the confidence of a model into the probability that it is right.
 
-It is fitted on held-out speech, is plain data that is stored with the model, and changes no order
-of confidences. From simple to flexible:
+It is fitted on held-out speech, is plain data that is stored with the model, and turns no order of
+confidences around. From simple to flexible:
 
 - identity: the confidence as it is.
 - temperature: sigmoid(logit(p) / T), one number (Guo et al. 2017, here of the two outcomes right
@@ -26,8 +26,9 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from evaluation.cluster_draws import FloatArray
 from evaluation.clustered import log_loss
-from evaluation.confidence import FloatArray, IntArray, Judged, Level, TokenPooling, pool
+from evaluation.confidence import IntArray, Judged, Level, TokenPooling, pool
 
 Kind = Literal["identity", "temperature", "platt", "isotonic"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

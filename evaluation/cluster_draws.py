@@ -25,6 +25,9 @@ def percentile_intervals(
 ) -> dict[str, Interval]:
     """Intervals of several statistics from the same draws of clusters.
 
+    An interval's `resamples` are the draws that have the statistic; without any its ends are its
+    value.
+
     Args:
         statistics: by name.
         count: clusters; a single one says nothing of how they vary, and gives no interval.
@@ -55,6 +58,8 @@ def percentile_intervals(
     intervals = {}
     for name, value in values.items():
         # A draw without an error, or without anything right, has no such statistic.
-        low, high = np.nanquantile(np.concatenate(found[name]), [tail, 1.0 - tail])
-        intervals[name] = Interval(value, float(low), float(high), confidence, count, resamples)
+        drawn_values = np.concatenate(found[name])
+        known = drawn_values[~np.isnan(drawn_values)]
+        low, high = np.quantile(known, [tail, 1.0 - tail]) if len(known) else (value, value)
+        intervals[name] = Interval(value, float(low), float(high), confidence, count, len(known))
     return intervals

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from evaluation.cluster_draws import DRAWS_AT_ONCE, Counted
-from evaluation.confidence import BoolArray, FloatArray, Judged
+from evaluation.cluster_draws import DRAWS_AT_ONCE, Counted, FloatArray
+from evaluation.confidence import BoolArray, Judged
 
 _LEAST = 1e-7
 """Probabilities are kept this far off 0 and 1 in logarithms: one sure error would cost infinity."""

@@ -22,11 +22,11 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from evaluation.cluster_draws import FloatArray
 from evaluation.metrics import align
 from evaluation.prediction import Prediction
 from evaluation.slices import Scored, text_labels
 
-FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
 

@@ -83,7 +83,8 @@ class Hallucinations:
         speechless_minutes: of it, without a word in the reference.
         invented_words: words said on that part.
         words_per_minute: of it, with an interval that draws clips; None without such audio. Where
-            nothing was invented the upper end is Garwood's for no event in that time (1936).
+            all draws agree, as they do when nothing was invented or the same word on every clip,
+            the interval is Garwood's for as many events in that time (1936).
         clips_with_words: share of the clips without speech on which anything was said, with Clopper
             and Pearson's interval (1934); None likewise.
         loops: ids of the clips with a repetition loop.
@@ -240,16 +241,24 @@ def _per_minute(
     resamples: int,
     seed: int,
 ) -> Interval:
-    total = sum(seconds)
-    if not any(said):
-        most = -math.log((1.0 - confidence) / 2.0) / (total / 60.0)
-        return Interval(0.0, 0.0, most, confidence, len(said), 0)
     milliseconds = [round(1000.0 * one) for one in seconds]
     rate = bootstrap_rate(
         said, milliseconds, range(len(said)), confidence=confidence, resamples=resamples, seed=seed
     )
     value, low, high = (60_000.0 * end for end in (rate.value, rate.low, rate.high))
-    return Interval(value, low, high, confidence, rate.clusters, rate.resamples)
+    if any(said) and low < high:
+        return Interval(value, low, high, confidence, rate.clusters, rate.resamples)
+    low, high = _garwood(sum(said), sum(seconds) / 60.0, confidence)
+    return Interval(value, low, high, confidence, len(said), 0)
+
+
+def _garwood(events: int, minutes: float, confidence: float) -> tuple[float, float]:
+    """Exact ends for the rate of a Poisson process with so many events in that time."""
+    from scipy.stats import chi2
+
+    tail = (1.0 - confidence) / 2.0
+    low = float(chi2.ppf(tail, 2 * events)) / 2.0 if events else 0.0
+    return low / minutes, float(chi2.ppf(1.0 - tail, 2 * events + 2)) / 2.0 / minutes
 
 
 def _share(with_words: int, clips: int, confidence: float) -> Interval:

@@ -26,7 +26,8 @@ class Quantile:
     """A quantile in seconds.
 
     Attributes:
-        value: linear between the two nearest durations (Hyndman and Fan 1996, type 7).
+        value: the least duration that at least that share does not pass (Hyndman and Fan 1996, type
+            1), so that it lies in its interval however few there are.
         low: lower end of the interval; None where too few durations lie below.
         high: upper end; None where too few durations lie above.
         confidence: least coverage of the interval.
@@ -78,7 +79,7 @@ def quantile(seconds: Sequence[float], share: float, confidence: float = 0.95) -
         below += 1
     above = int(binom.ppf(1.0 - tail, count, share)) + 1
     return Quantile(
-        value=float(np.quantile(ordered, share)),
+        value=float(np.quantile(ordered, share, method="inverted_cdf")),
         low=float(ordered[below - 1]) if below >= 1 else None,
         high=float(ordered[above - 1]) if above <= count else None,
         confidence=confidence,
@@ -96,8 +97,7 @@ def clustered_quantiles(
 ) -> Quantiles:
     """Quantiles of durations of which those with the same label come together.
 
-    Each is the least duration that at least its share does not pass (Hyndman and Fan's type 1), so
-    that a draw has the same quantiles as if its durations were written down.
+    Values are as `quantile`'s, so that a draw has those of its durations written down.
 
     Args:
         seconds: [n], at least one.

@@ -182,6 +182,17 @@ def test_one_text_gives_values_without_intervals() -> None:
     assert found.clusters == 1
 
 
+def test_draws_that_lack_a_statistic_do_not_count() -> None:
+    units = judged([0.2, 0.9], [False, True])
+    found = measure_calibration(units, "word", **MEASURED).auroc
+    assert found is not None
+    # Half of the draws of two texts hold one of them twice: no error, or nothing else.
+    assert 30 < found.resamples < 70
+    assert (found.value, found.low, found.high) == (1.0, 1.0, 1.0)
+    none = percentile_intervals({"x": lambda counts: counts[:, 0] * np.nan}, 3, 0.9, 5, 1)["x"]
+    assert none.resamples == 0
+
+
 def test_the_same_seed_gives_the_same_figures() -> None:
     units = said(np.random.default_rng(7), 50, 3)
     assert measure_calibration(units, "word", **MEASURED) == measure_calibration(

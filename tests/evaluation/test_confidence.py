@@ -210,6 +210,26 @@ def test_a_models_own_tokenizer_counts_the_tokens_of_words(
     assert word_splitter(model, "en")(text) == counted
 
 
+def test_a_recording_of_minutes_has_the_tokens_of_its_segments(model: Path) -> None:
+    segments = ["Press 1, then wait.", "Goodbye!", "Your call is 25 minutes long."] * 40
+    split = word_splitter(model, "en")
+    whole = split(" ".join(segments))
+    assert whole == [word for segment in segments for word in split(segment)]
+    text = " ".join(segments)
+    said = predicted("long", text, text, *[-0.1] * sum(tokens for _, tokens in whole))
+    found = judge_words([said], scored(said), split, NORMALISE)
+    assert len(found) == len(text.split())
+    assert found.errors == 0
+
+
+def test_a_single_word_is_judged(model: Path) -> None:
+    split = word_splitter(model, "en")
+    ((_, tokens),) = split("Goodbye!")
+    said = predicted("one", "Goodbye", "Goodbye!", *[math.log(0.5)] * tokens)
+    found = judge_words([said], scored(said), split, NORMALISE)
+    assert (found.correct.tolist(), found.confidence.tolist()) == ([True], [pytest.approx(0.5)])
+
+
 def test_a_folder_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError, match=r"tokenizer\.json cannot be read as a tokenizer"):
         word_splitter(tmp_path, "en")

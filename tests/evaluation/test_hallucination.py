@@ -64,6 +64,16 @@ def test_nothing_invented_is_not_certainty() -> None:
     assert (found.words_per_minute.low, found.clips_with_words.high) == (0.0, exact.high)
 
 
+def test_the_same_word_on_every_clip_is_not_certainty() -> None:
+    found = measured(*(quiet(str(number), "you", 15.0) for number in range(6))).words_per_minute
+    assert found is not None
+    # Garwood 1936: of 6 events the 95% interval is 2.202 to 13.06.
+    assert (found.low, found.high) == (
+        pytest.approx(2.202 / 1.5, abs=1e-3),
+        pytest.approx(13.06 / 1.5, abs=1e-2),
+    )
+
+
 def test_words_per_minute_cover_the_truth_where_clips_differ() -> None:
     generator, hits, trials = np.random.default_rng(1), 0, 200
     for _ in range(trials):
