@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from evaluation.resampling import FloatArray, Interval
+from evaluation.resampling import FloatArray as FloatArray
+from evaluation.resampling import Interval
 
 DRAWS_AT_ONCE = 1 << 22
 """Numbers that are held at once; bounds the memory of many draws."""

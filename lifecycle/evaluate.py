@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from evaluation.prediction import Prediction
     from lifecycle.evaluated_speech import Speech
 
-FILE = "evaluation.json"
+FILE, SNR = "evaluation.json", "snr.json"
 SCHEMA = 1
 """Version of evaluation.json."""
 CANDIDATE, BASELINE = "candidate", "baseline"
@@ -67,12 +67,14 @@ class Evaluated:
     Attributes:
         described: the content of evaluation.json.
         predictions: by "candidate" and, with a second model, "baseline".
+        snr: signal-to-noise ratio in dB by utterance id; None where a recording does not tell.
     """
 
     folder: Path
     described: Mapping[str, Any]
     utterances: Sequence[Utterance]
     predictions: Mapping[str, Sequence[Prediction]]
+    snr: Mapping[str, float | None]
 
     @property
     def corpus(self) -> Path:
@@ -138,6 +140,7 @@ def evaluate(settings: Settings, asked: Asked, out: Path) -> Evaluated:
     _check_same(out, described)
     write_json(out / FILE, described)
     write_utterances(out / UTTERANCES, rows)
+    _measure_snr(asked, speech, out / SNR)
     for role, (folder, _) in engines.items():
         _hear(settings, asked, folder, speech, out / _PREDICTIONS / role)
     return read(out)
@@ -167,7 +170,8 @@ def read(folder: Path) -> Evaluated:
         role: read_predictions(folder / _PREDICTIONS / f"{role}.parquet")
         for role in described["models"]
     }
-    return Evaluated(folder, described, read_utterances(folder / UTTERANCES), predictions)
+    rows, snr = read_utterances(folder / UTTERANCES), read_json(folder / SNR)
+    return Evaluated(folder, described, rows, predictions, snr)
 
 
 def pair(one: Evaluated, other: Evaluated, *, force: bool = False) -> Evaluated:
@@ -200,7 +204,7 @@ def pair(one: Evaluated, other: Evaluated, *, force: bool = False) -> Evaluated:
         BASELINE: other.described["models"][CANDIDATE],
     }
     predictions = {CANDIDATE: one.predictions[CANDIDATE], BASELINE: shared}
-    return Evaluated(one.folder, described, one.utterances, predictions)
+    return replace(one, described=described, predictions=predictions)
 
 
 def _hear(settings: Settings, asked: Asked, engine: Path, speech: Speech, place: Path) -> None:
@@ -225,6 +229,21 @@ def _hear(settings: Settings, asked: Asked, engine: Path, speech: Speech, place:
     )
     write_predictions(table, rows)
     shutil.rmtree(place, ignore_errors=True)
+
+
+def _measure_snr(asked: Asked, speech: Speech, table: Path) -> None:
+    """Write the signal-to-noise ratio of each recording, unless it is there."""
+    from data.audio import read_flac
+    from data.snr import signal_to_noise
+
+    if table.is_file():
+        return
+    found: dict[str, float | None] = {}
+    for row in speech.rows:
+        ratio = signal_to_noise(read_flac(speech.corpus / row.audio))
+        found[row.id] = None if ratio is None else round(ratio, 2)
+        _tell(asked, "signal-to-noise ratio", len(found), len(speech.rows))
+    write_json(table, found)
 
 
 def _tell(asked: Asked, what: str, done: int, total: int) -> None:

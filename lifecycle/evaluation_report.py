@@ -55,6 +55,7 @@ def write_report(
             normaliser=described["normaliser"],
             language=described["speech"]["language"],
             resampling=Resampling(confidence, resamples, seed),
+            snr=evaluated.snr,
         )
     except ValueError as error:
         raise UsageError(f"{evaluated.folder}: {error}") from error
