@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from data.utterance import Utterance
+from evaluation.calibration import Calibration, measure_calibration
+from evaluation.confidence import judge_utterances
 from evaluation.cuts import DIMENSIONS, Dimension, cut, facts_of
 from evaluation.mapsswe import Mapsswe
 from evaluation.marks import MarkScore, mark_scores, mark_table
@@ -18,6 +20,7 @@ from evaluation.scanned import Question, Scan
 from evaluation.slices import Resampling, Scored, score
 from evaluation.verdict import Answer
 
+_BINS, _UNITS_IN_BIN = 15, 20
 SHOWN = 300
 """Utterances that a page lists at most."""
 
@@ -93,6 +96,8 @@ class EvaluationReport:
         answer: whether the candidate is better; None without a baseline.
         answered: the same in words, with its figures; "" without a baseline.
         matched_pairs: NIST's test on the same utterances; None without a baseline.
+        calibration: of the candidate's confidence in whole utterances (the mean of its tokens'
+            log-probabilities); None where its engine gives no log-probabilities.
         listed: utterances with errors, most errors first, at most `SHOWN`.
         with_errors: how many utterances have errors.
     """
@@ -105,6 +110,7 @@ class EvaluationReport:
     answered: str
     scan: Scan
     matched_pairs: Mapsswe | None
+    calibration: Calibration | None
     listed: tuple[Listed, ...]
     with_errors: int
 
@@ -168,9 +174,24 @@ def evaluation_report(
         else "",
         scan=found,
         matched_pairs=matched_pairs(rows, others) if others else None,
+        calibration=_calibration(rows, candidate, resampling),
         listed=_listed(rows, others, places),
         with_errors=sum(row.errors > 0 for row in rows),
     )
+
+
+def _calibration(
+    rows: Sequence[Scored], predictions: Sequence[Prediction], resampling: Resampling
+) -> Calibration | None:
+    by_id = {row.utterance_id: row for row in predictions}
+    heard = [by_id[row.utterance.id] for row in rows]
+    if any(row.hypothesis.strip() and not row.token_logprobs for row in heard):
+        return None
+    of = judge_utterances(heard, rows)
+    if not len(of):
+        return None
+    bins = max(2, min(_BINS, len(of) // _UNITS_IN_BIN))
+    return measure_calibration(of, "utterance", bins=bins, **asdict(resampling))
 
 
 def _figures(

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from evaluation.calibration import Calibration
 from evaluation.estimate import Estimate
 from evaluation.reports.evaluation import EvaluationReport
 from evaluation.reports.page import Section, render_page, render_template
-from evaluation.reports.plots import Bar, ForestRow, forest
+from evaluation.reports.plots import Bar, ForestRow, forest, reliability
 from evaluation.scanned import DimensionResult, SliceResult
 
 _TITLES = {
@@ -51,6 +52,8 @@ def render_evaluation(
     ]
     if report.listed:
         sections.append(_utterances(report, audio or {}))
+    if report.calibration:
+        sections.append(_confidence(report.calibration))
     sections.append(_details(report, about))
     beside = f", beside {report.baseline.name}" if report.baseline else ""
     return render_page(report.candidate.name, f"on {about.speech}{beside}", sections)
@@ -93,6 +96,14 @@ def _utterances(report: EvaluationReport, audio: Mapping[str, str]) -> Section:
         "evaluation_utterances.html", report=report, audio=audio, choices=several
     )
     return Section("utterances", "Utterances", html)
+
+
+def _confidence(found: Calibration) -> Section:
+    plot = reliability(
+        [(one.confidence, one.accuracy, one.accuracy_low, one.accuracy_high) for one in found.curve]
+    )
+    html = render_template("evaluation_confidence.html", found=found, plot=plot)
+    return Section("confidence", "Confidence", html)
 
 
 def _details(report: EvaluationReport, about: About) -> Section:

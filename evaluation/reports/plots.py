@@ -140,6 +140,41 @@ def histogram(
     return _svg(parts, _HISTOGRAM_HEIGHT + 36, label, _HISTOGRAM_WIDTH)
 
 
+def reliability(points: Sequence[tuple[float, float, float, float]]) -> Markup:
+    """How often units of a confidence are right: a calibrated model's points lie on the diagonal.
+
+    Args:
+        points: confidence, share that is right, and the ends of its interval; all 0..1.
+    """
+    side, left, top = 300.0, 56.0, 10.0
+
+    def at(confidence: float, share: float) -> tuple[float, float]:
+        return left + side * confidence, top + side * (1.0 - share)
+
+    parts = [_line("margin", *at(0.0, 0.0), *at(1.0, 1.0))]
+    for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
+        parts.append(_line("grid", *at(tick, 0.0), *at(tick, 1.0)))
+        parts.append(_line("grid", *at(0.0, tick), *at(1.0, tick)))
+        parts.append(_text("tick", at(tick, 0.0)[0], top + side + 16, f"{tick:g}", "middle"))
+        parts.append(_text("tick", left - 8, at(0.0, tick)[1] + 4, f"{tick:g}", "end"))
+    for confidence, share, low, high in points:
+        parts.append(
+            _line("interval stroke-candidate", *at(confidence, low), *at(confidence, high))
+        )
+        x, y = at(confidence, share)
+        parts.append(
+            Markup('<rect class="fill-candidate" x="{:.1f}" y="{:.1f}" width="8" height="8"/>')
+            .format(x - 4, y - 4)
+        )  # fmt: skip
+    parts.append(
+        _text(
+            "axis", left + side / 2, top + side + 34, "confidence → share that is right", "middle"
+        )
+    )
+    label = f"Reliability plot, {len(points)} points"
+    return _svg(parts, top + side + 42, label, left + side + 20)
+
+
 def _ticks(low: float, high: float) -> list[float]:
     """About six round numbers from at most `low` to at least `high`, zero among them."""
     span = max(high - low, 1e-9)
