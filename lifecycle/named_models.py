@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 BASE = "base:"
 MANNER = (
     "base:NAME (such as base:whisper-tiny.en), models:/DOMAIN@ALIAS, models:/DOMAIN/VERSION, or "
-    "the path of a folder with an engine.json"
+    "the path of a folder with an engine.json or with a Whisper model of Hugging Face"
 )
 """How models are named, for messages."""
 
@@ -52,18 +52,17 @@ def engine_of(
         name = f"models:/{domain}/{registry.version(domain, version).version}"
         return registry.model_folder(domain, version), name
     folder = Path(model)
-    if not (folder / "engine.json").is_file():
-        raise UsageError(f"{model!r} is no model: write {MANNER}.")
-    return folder, model
+    if (folder / "engine.json").is_file():
+        return folder, model
+    if (folder / "config.json").is_file() and any(folder.glob("*.safetensors")):
+        return _own_engine(settings, folder), model
+    raise UsageError(f"{model!r} is no model: write {MANNER}.")
 
 
 def _base_engine(settings: Settings, name: str, say: Callable[[str], None]) -> Path:
     """The base model as an int8 engine padded to 30 s, built once in the cache."""
     from data.features import WINDOW_FRAMES
-    from serving.engines import ctranslate2
-    from serving.engines.contracts import EngineSpec
     from training.base_models import resolve
-    from voiceforge.files import new_folder
 
     base = resolve(
         name,
@@ -72,9 +71,35 @@ def _base_engine(settings: Settings, name: str, say: Callable[[str], None]) -> P
         timeout=settings.source_timeout,
         progress=say,
     )
-    folder = settings.cache / "base-engines" / f"{base.name}-{base.sha256[:16]}"
+    return _built(settings, base.path, base.name, base.sha256, WINDOW_FRAMES, 0.0)
+
+
+def _own_engine(settings: Settings, model: Path) -> Path:
+    """A model in Hugging Face's format, at the clip length that it was merged for, if it was."""
+    from data.features import WINDOW_FRAMES
+    from training.base_models import tensor_digest
+    from training.merging import DESCRIPTION
+    from voiceforge.files import read_json
+
+    frames, silence = WINDOW_FRAMES, 0.0
+    if (model / DESCRIPTION).is_file():
+        trained = read_json(model / DESCRIPTION)
+        frames, silence = int(trained["minimum_mel_frames"]), float(trained["trailing_silence"][1])
+    name = f"{model.resolve().name}-{frames}-{silence:g}"
+    return _built(settings, model, name, tensor_digest(model), frames, silence)
+
+
+def _built(
+    settings: Settings, model: Path, name: str, sha256: str, frames: int, silence: float
+) -> Path:
+    """The int8 engine of a model, built once in the cache."""
+    from serving.engines import ctranslate2
+    from serving.engines.contracts import EngineSpec
+    from voiceforge.files import new_folder
+
+    folder = settings.cache / "base-engines" / f"{name}-{sha256[:16]}"
     if not (folder / "engine.json").is_file():
-        spec = EngineSpec("ctranslate2", "int8", WINDOW_FRAMES, "en")
+        spec = EngineSpec("ctranslate2", "int8", frames, "en")
         with new_folder(folder) as out:
-            ctranslate2.build(base.path, out, spec, source_sha256=base.sha256, trailing_silence=0.0)
+            ctranslate2.build(model, out, spec, source_sha256=sha256, trailing_silence=silence)
     return folder

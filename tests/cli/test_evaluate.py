@@ -20,6 +20,7 @@ from data.tables import read_utterances, write_utterances
 from evaluation.runners import read_predictions, write_predictions
 from evaluation.text import normalise
 from tests.cli.conftest import Ended, Place
+from training.base_models import resolve
 
 MODEL = "base:whisper-tiny.en"
 TEXTS = {
@@ -85,7 +86,7 @@ def test_a_table_is_heard_once_and_counted_as_jiwer_counts(
     heard = {path: path.stat().st_mtime_ns for path in (out / "predictions").iterdir()}
     assert sorted(path.name for path in heard) == ["baseline.parquet", "candidate.parquet"]
     (out / "report.json").unlink()
-    again = evaluated(place, table, out, "--baseline", MODEL)
+    again = evaluated(place, table, out, "--baseline", MODEL)  # hears nothing again
     assert again.code == 0, again.err
     assert {path: path.stat().st_mtime_ns for path in (out / "predictions").iterdir()} == heard
     assert json.loads((out / "report.json").read_text()) == report
@@ -160,3 +161,17 @@ def test_bad_input_is_named(
 def test_a_folder_that_is_no_evaluation_is_said(place: Place, tmp_path: Path) -> None:
     done = place("compare", tmp_path, tmp_path)
     assert done.code == 2 and "is no evaluation" in done.paragraph()
+
+
+def test_a_hugging_face_folder_is_the_model_that_it_holds(
+    place: Place, table: Path, tmp_path: Path, cache: Path
+) -> None:
+    model = resolve("whisper-tiny.en", cache=cache, offline=False, timeout=60.0).path
+    out = tmp_path / "out"
+    done = place("evaluate", table, "--model", model, "--baseline", MODEL, "--out", out)
+    assert done.code == 0, done.err
+    ours, theirs = (
+        [row.hypothesis for row in read_predictions(out / "predictions" / f"{role}.parquet")]
+        for role in ("candidate", "baseline")
+    )
+    assert ours == theirs
