@@ -1,4 +1,4 @@
-"""What an engine invents, loses to noise, knows of its own errors, and how it streams.
+"""What an engine invents, loses to noise, knows of its errors; how it streams, how fast it is.
 
     python -m benchmarks.robustness --engine FOLDER [--clips 40] [--parts ...] [--write]
 
@@ -30,10 +30,12 @@ from evaluation.confidence import Judged, Level, judge_utterances, judge_words
 from evaluation.degradation import degradation_curve
 from evaluation.hallucination import Heard, measure_hallucinations
 from evaluation.prediction import Prediction
+from evaluation.quantiles import Quantile
 from evaluation.significance import Interval
 from evaluation.slices import Resampling, Scored, score
 from evaluation.streaming import measure_streaming
 from evaluation.text import normalise
+from evaluation.timing import measure_grid
 from evaluation.tracing import record_trace
 from evaluation.word_tokens import word_splitter
 from lifecycle.corpus import reach_of
@@ -61,6 +63,7 @@ class Robustness:
     def __init__(self, folder: Path, clips: int, settings: Settings) -> None:
         self._folder = folder
         self._heard: dict[Condition | None, tuple[list[Prediction], tuple[Scored, ...]]] = {}
+        self._threads = settings.threads
         self._engine = load_engine(folder, threads=settings.threads)
         self._reach = reach_of(settings)
         plan = Prompts(LANGUAGE).plan(self._reach)
@@ -183,6 +186,25 @@ class Robustness:
             yield Row("revisions a word", plain_interval(found.revisions_per_word), rests_on)
             yield Row("UPWR", plain_interval(found.unstable_word_ratio), rests_on)
 
+    def latency(self) -> Iterable[Row]:
+        speech = np.concatenate(list(self._audio.values()))
+        found = measure_grid(
+            lambda: load_engine(self._folder, threads=self._threads),
+            speech,
+            threads=self._threads,
+            budget=5.0,
+        )
+        threads = f"{found.threads} threads"
+        yield Row("loading the engine", f"{found.load_seconds:.2f} s", threads)
+        cold = f"{found.cold_clip_seconds:g} s of audio, {threads}"
+        yield Row("the first call", f"{found.cold_seconds:.2f} s", cold)
+        for cell in found.cells:
+            rests_on = f"{cell.calls} calls, {threads}"
+            what = f"clips of {cell.clip_seconds:g} s, {cell.batch_size} at once"
+            yield Row(f"{what}: median", seconds(cell.p50), rests_on)
+            yield Row(f"{what}: RTF", f"{cell.rtf:.3f}", rests_on)
+        yield Row("peak memory of the process", f"{found.peak_memory_bytes / 1e9:.2f} GB", threads)
+
     def _decode(self, samples: Samples, options: DecodingOptions) -> Transcript:
         return self._engine.transcribe([samples], options)[0]
 
@@ -195,13 +217,18 @@ def points_of(loss: Interval) -> str:
     return f"{100 * loss.value:+.1f} points [{100 * loss.low:+.1f}, {100 * loss.high:+.1f}]"
 
 
+def seconds(found: Quantile) -> str:
+    ends = ("?" if end is None else f"{end:.2f}" for end in (found.low, found.high))
+    return f"{found.value:.2f} s [{', '.join(ends)}]"
+
+
 def plain_interval(found: Interval | None) -> str:
     return (
         "not defined" if found is None else f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
     )
 
 
-PARTS = ("degradation", "confidence", "hallucination", "streaming")
+PARTS = ("degradation", "confidence", "hallucination", "streaming", "latency")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

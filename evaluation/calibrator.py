@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -169,7 +169,7 @@ def fit_calibrator(
             losses[kind][held] = log_loss(fitted.apply(of.confidence[held]), of.correct[held])
     chosen = fit_kind(_simplest(losses, cluster), of, level, pooling)
     held_out = {str(kind): float(loss.mean()) for kind, loss in losses.items()}
-    return Calibrator(**{**_fields(chosen), "held_out": held_out})
+    return replace(chosen, held_out=held_out)
 
 
 def fit_kind(kind: Kind, of: Judged, level: Level, pooling: TokenPooling = "mean") -> Calibrator:
@@ -271,10 +271,6 @@ def _sigmoid(scores: FloatArray) -> FloatArray:
 
 def _line(kind: Kind, parameters: tuple[float, ...]) -> tuple[float, float]:
     return (1.0 / parameters[0], 0.0) if kind == "temperature" else (parameters[0], parameters[1])
-
-
-def _fields(calibrator: Calibrator) -> dict[str, Any]:
-    return {name: getattr(calibrator, name) for name in Calibrator.__slots__}
 
 
 def _check(found: Calibrator) -> None:
