@@ -31,9 +31,10 @@ def signal_to_noise(samples: Floats) -> float | None:
     (15.9 dB margin, 200 ms hangover) over frames of 20 ms. It is the ratio that
     `data.augmentation.noise.add_noise` mixes at.
 
-    On prompts with white noise at 0 to 30 dB it is off by less than half a dB in the median (tests hold it).
-    Noise that comes and goes, such as babble, is heard where it is weakest: the ratio then comes
-    out some dB too high. Speech without any gap takes its faintest part for noise: too low.
+    On prompts with white noise at 0 to 30 dB it is off by less than half a dB in the median (tests
+    hold it). Noise that comes and goes, such as babble, is heard where it is weakest: the ratio
+    then comes out some dB too high. Speech without any gap takes its faintest part for noise: too
+    low.
 
     Args:
         samples: mono audio at 16 kHz, shape [samples].

@@ -25,6 +25,9 @@ ENOUGH_SPEAKERS = 30
 FEWEST_SPEAKERS = 10
 """With fewer, speakers are not drawn: their intervals miss too often to be of use."""
 
+FEWEST_EQUAL_SPEAKERS = 7.0
+"""Nor where they are worth fewer equally talkative ones: one of them then decides everything."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Units:
@@ -82,7 +85,7 @@ class Units:
 def choose_units(speakers: Sequence[Hashable], texts: Sequence[Hashable], words: Integers) -> Units:
     """Speakers where at least 10 speak (30 for an interval that needs no warning), else texts.
 
-    Both how many there are and how many equally talkative ones they are worth must reach 10.
+    They must be worth at least 7 equally talkative ones, besides.
 
     Args:
         speakers: [n] who speaks.
@@ -101,7 +104,7 @@ def choose_units(speakers: Sequence[Hashable], texts: Sequence[Hashable], words:
     effective = _effective(who, words)
     if count < FEWEST_SPEAKERS:
         return text_units(who, what, words, f"{count} speakers are too few to stand for others")
-    if effective < FEWEST_SPEAKERS:
+    if effective < FEWEST_EQUAL_SPEAKERS:
         why = f"of {count} speakers some say so much that they are worth {effective:.1f} equal ones"
         return text_units(who, what, words, why)
     shared = len(np.unique(who * different + what)) > different >= FEWEST_SPEAKERS

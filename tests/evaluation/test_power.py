@@ -6,8 +6,6 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
@@ -22,17 +20,17 @@ from evaluation.verdict import judge
 THEIRS = TTestPower()
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.floats(0.0, 1.0), max_size=20), st.floats(0.001, 0.2))
-def test_holm_is_statsmodels(p_values: list[float], level: float) -> None:
-    ours = holm(p_values)
-    if p_values:
+@pytest.mark.parametrize("level", [0.01, 0.05, 0.2])
+def test_holm_is_statsmodels(level: float) -> None:
+    generator = np.random.default_rng(1)
+    for count in (1, 2, 9, 40):
+        p_values = generator.random(count) ** 4
+        p_values[: count // 5] = p_values[0]  # ties
         rejected, theirs, _, _ = multipletests(p_values, alpha=level, method="holm")
+        ours = holm(p_values.tolist())
         assert ours == pytest.approx(theirs)
-        sure = [abs(one - level) > 1e-9 for one in ours]
-        assert [(one <= level) for one, known in zip(ours, sure, strict=True) if known] == [
-            bool(one) for one, known in zip(rejected, sure, strict=True) if known
-        ]
+        assert [one <= level for one in ours] == rejected.tolist()
+    assert holm([]) == ()
 
 
 @pytest.mark.parametrize("bad", [-0.1, 1.1, math.nan])
