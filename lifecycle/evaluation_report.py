@@ -33,7 +33,7 @@ def write_report(
     out: Path,
     *,
     confidence: float = 0.95,
-    resamples: int = 2000,
+    resamples: int = 10_000,
     seed: int = 20,
 ) -> Written:
     """Derive the report from predictions and write it; equal predictions give equal files.
