@@ -1,8 +1,9 @@
 """What evaluation costs, beside the tools that others use.
 
-    python -m benchmarks.evaluation [counting] [--pairs 100000] [--write]
+    python -m benchmarks.evaluation [counting|statistics] [--pairs 100000] [--write]
 
 `counting` counts the errors of words and characters of so many pairs, as jiwer does and as we do.
+`statistics` takes the time of resamples and of everything that is said of 10,000 utterances.
 Without a word all parts are measured. --write adds the results to the project's docs/benchmarks.md.
 """
 
@@ -10,11 +11,11 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import counting
+from benchmarks import counting, evaluation_significance
 from benchmarks.record import Part, measure_parts
 from voiceforge.settings import load_settings
 
-_PARTS = ("counting",)
+_PARTS = ("counting", "statistics")
 
 
 def main() -> None:
@@ -30,6 +31,11 @@ def main() -> None:
             "Evaluation: counting errors",
             "python -m benchmarks.evaluation counting",
             lambda: counting.measure(settings.cache, given.pairs),
+        ),
+        "statistics": Part(
+            "Evaluation: statistics",
+            "python -m benchmarks.evaluation statistics",
+            evaluation_significance.measure,
         ),
     }
     chosen = [given.part] if given.part else list(parts)

@@ -222,6 +222,7 @@ def small_params(**training: Any) -> dict[str, Any]:
     defaults = content["defaults"]
     defaults["training"] |= {
         "steps": 40, "evaluate_every": 20, "checkpoint_every": 5, "dev_utterances": 16,
+        "adapter_weight": 1.0,  # so few steps learn little enough
     } | training  # fmt: skip
     defaults["evaluation"] |= {
         "resamples": 400, "latency_clips": 8, "base_words_per_accent": 450, "base_human_words": 120,

@@ -23,9 +23,9 @@ DEV = 4
 
 
 def without_replay(params: TrainingParams) -> TrainingParams:
-    """The shipped recipe on its own clips alone."""
+    """The shipped recipe on its own clips alone, and for so few steps that it learns all it can."""
     off = ReplayParams(share=0.0, sources=(), labels="base-model")
-    return params.model_copy(update={"replay": off})
+    return params.model_copy(update={"replay": off, "adapter_weight": 1.0, "learning_rate": 0.001})
 
 
 @pytest.fixture(scope="session")
