@@ -11,27 +11,19 @@ from cli.console import say, show_table
 from voiceforge.settings import load_settings
 
 if TYPE_CHECKING:
+    from lifecycle.evaluate import Asked
     from lifecycle.evaluation_report import Written
 
 WORSE = 3
 """Exit code: the candidate is worse than the baseline, by the interval of their difference."""
 
 
-def evaluate_model(
-    speech: str,
-    model: str,
-    baseline: str | None,
-    out: Path,
-    language: str,
-    normaliser: str | None,
-    split: str | None,
-) -> None:
+def evaluate_model(asked: Asked, out: Path) -> None:
     """Hear, report, and say the headline."""
     from cli.progress import stages_shown
-    from lifecycle.evaluate import Asked, evaluate
+    from lifecycle.evaluate import evaluate
     from lifecycle.evaluation_report import write_report
 
-    asked = Asked(speech, model, baseline, language, normaliser, split)
     with stages_shown():
         evaluated = evaluate(load_settings(), asked, out)
     rejected = evaluated.described["speech"]["rejected"]

@@ -147,11 +147,21 @@ def evaluate(
     split: Annotated[
         str | None, typer.Option(help="Of a domain (test without it) or of a corpus folder.")
     ] = None,
+    robustness: Annotated[
+        bool,
+        typer.Option(
+            "--robustness",
+            help="Also hear some of it with noise, clipping and telephony, and sounds in which "
+            "nobody speaks.",
+        ),
+    ] = False,
 ) -> None:
     """Measure a model on your speech, with intervals; exit code 3 if worse than the baseline."""
     from cli.evaluate import evaluate_model
+    from lifecycle.evaluate import Asked
 
-    evaluate_model(speech, model, baseline, out, language, normaliser, split)
+    asked = Asked(speech, model, baseline, language, normaliser, split, robustness)
+    evaluate_model(asked, out)
 
 
 @app.command()

@@ -31,6 +31,7 @@ FILE, SNR = "evaluation.json", "snr.json"
 SCHEMA = 1
 """Version of evaluation.json."""
 CANDIDATE, BASELINE = "candidate", "baseline"
+CONDITIONS = "conditions"
 _PREDICTIONS = "predictions"
 _BATCH = 8
 
@@ -44,6 +45,7 @@ class Asked:
         model, baseline: as in `lifecycle.named_models.load_model`; the baseline may be None.
         language: ISO 639-1 code of the speech.
         normaliser: of `evaluation.text`; None for OpenAI's of the language.
+        robustness: hear some of the speech under test conditions too, and sounds without speech.
     """
 
     speech: str
@@ -52,6 +54,7 @@ class Asked:
     language: str
     normaliser: str | None = None
     split: str | None = None
+    robustness: bool = False
 
     @property
     def chosen_normaliser(self) -> str:
@@ -68,6 +71,7 @@ class Evaluated:
         described: the content of evaluation.json.
         predictions: by "candidate" and, with a second model, "baseline".
         snr: signal-to-noise ratio in dB by utterance id; None where a recording does not tell.
+        conditions: folders of what each model heard under test conditions, should it have.
     """
 
     folder: Path
@@ -75,6 +79,7 @@ class Evaluated:
     utterances: Sequence[Utterance]
     predictions: Mapping[str, Sequence[Prediction]]
     snr: Mapping[str, float | None]
+    conditions: Mapping[str, Path]
 
     @property
     def corpus(self) -> Path:
@@ -143,6 +148,8 @@ def evaluate(settings: Settings, asked: Asked, out: Path) -> Evaluated:
     _measure_snr(asked, speech, out / SNR)
     for role, (folder, _) in engines.items():
         _hear(settings, asked, folder, speech, out / _PREDICTIONS / role)
+        if asked.robustness:
+            _hear_conditions(settings, asked, folder, speech, out / CONDITIONS / role)
     return read(out)
 
 
@@ -171,7 +178,8 @@ def read(folder: Path) -> Evaluated:
         for role in described["models"]
     }
     rows, snr = read_utterances(folder / UTTERANCES), read_json(folder / SNR)
-    return Evaluated(folder, described, rows, predictions, snr)
+    conditions = {role: folder / CONDITIONS / role for role in described["models"]}
+    return Evaluated(folder, described, rows, predictions, snr, conditions)
 
 
 def pair(one: Evaluated, other: Evaluated, *, force: bool = False) -> Evaluated:
@@ -204,7 +212,11 @@ def pair(one: Evaluated, other: Evaluated, *, force: bool = False) -> Evaluated:
         BASELINE: other.described["models"][CANDIDATE],
     }
     predictions = {CANDIDATE: one.predictions[CANDIDATE], BASELINE: shared}
-    return replace(one, described=described, predictions=predictions)
+    conditions = {
+        CANDIDATE: one.conditions[CANDIDATE],
+        BASELINE: other.conditions[CANDIDATE],
+    }
+    return replace(one, described=described, predictions=predictions, conditions=conditions)
 
 
 def _hear(settings: Settings, asked: Asked, engine: Path, speech: Speech, place: Path) -> None:
@@ -229,6 +241,24 @@ def _hear(settings: Settings, asked: Asked, engine: Path, speech: Speech, place:
     )
     write_predictions(table, rows)
     shutil.rmtree(place, ignore_errors=True)
+
+
+def _hear_conditions(
+    settings: Settings, asked: Asked, engine: Path, speech: Speech, place: Path
+) -> None:
+    from lifecycle.corpus import reach_of
+    from lifecycle.evaluated_conditions import hear_conditions
+    from serving.engines import load_engine
+    from serving.engines.contracts import DecodingOptions
+
+    hear_conditions(
+        load_engine(engine, threads=settings.threads),
+        speech,
+        place,
+        DecodingOptions(language=asked.language),
+        reach_of(settings),
+        lambda done, total: _tell(asked, f"{place.name}, conditions", done, total),
+    )
 
 
 def _measure_snr(asked: Asked, speech: Speech, table: Path) -> None:

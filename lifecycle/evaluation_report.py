@@ -14,6 +14,8 @@ from voiceforge.files import write_json, write_text
 
 if TYPE_CHECKING:
     from evaluation.reports.evaluation import EvaluationReport
+    from evaluation.reports.robustness import Robustness
+    from evaluation.slices import Resampling
 
 JSON, PAGE = "report.json", "report.html"
 SCHEMA = 1
@@ -45,7 +47,7 @@ def write_report(
     from evaluation.reports.evaluation_page import About, render_evaluation
     from evaluation.slices import Resampling
 
-    described = evaluated.described
+    described, resampling = evaluated.described, Resampling(confidence, resamples, seed)
     try:
         report = evaluation_report(
             evaluated.predictions[CANDIDATE],
@@ -54,8 +56,9 @@ def write_report(
             names=(_short(evaluated.names[0]), _short(evaluated.names[1])),
             normaliser=described["normaliser"],
             language=described["speech"]["language"],
-            resampling=Resampling(confidence, resamples, seed),
+            resampling=resampling,
             snr=evaluated.snr,
+            robustness=_robustness(evaluated, resampling),
         )
     except ValueError as error:
         raise UsageError(f"{evaluated.folder}: {error}") from error
@@ -89,6 +92,32 @@ def write_report(
     }
     write_text(out / PAGE, render_evaluation(report, about, addresses))
     return Written(out, report)
+
+
+def _robustness(evaluated: Evaluated, resampling: Resampling) -> list[Robustness]:
+    """Of each model that heard the conditions."""
+    from evaluation.reports.robustness import robustness
+    from lifecycle.evaluated_conditions import read_conditions
+
+    found = []
+    for role, name in zip((CANDIDATE, BASELINE), evaluated.names, strict=True):
+        if role not in evaluated.conditions:
+            continue
+        conditions, quiet = read_conditions(evaluated.conditions[role])
+        if conditions:
+            found.append(
+                robustness(
+                    _short(name),
+                    evaluated.predictions[role],
+                    conditions,
+                    quiet,
+                    evaluated.utterances,
+                    normaliser=evaluated.described["normaliser"]["name"],
+                    language=evaluated.described["speech"]["language"],
+                    resampling=resampling,
+                )
+            )
+    return found
 
 
 def _short(name: str) -> str:

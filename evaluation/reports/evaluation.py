@@ -15,6 +15,7 @@ from evaluation.marks import MarkScore, mark_scores, mark_table
 from evaluation.metrics import WordErrors, character_counts, pooled, utterance_counts
 from evaluation.pairing import matched_pairs, paired_rows
 from evaluation.prediction import Prediction
+from evaluation.reports.robustness import Robustness
 from evaluation.scan import scan
 from evaluation.scanned import Question, Scan
 from evaluation.slices import Resampling, Scored, score
@@ -98,6 +99,7 @@ class EvaluationReport:
         matched_pairs: NIST's test on the same utterances; None without a baseline.
         calibration: of the candidate's confidence in whole utterances (the mean of its tokens'
             log-probabilities); None where its engine gives no log-probabilities.
+        robustness: of the candidate and the baseline under test conditions, if they heard them.
         listed: utterances with errors, most errors first, at most `SHOWN`.
         with_errors: how many utterances have errors.
     """
@@ -113,6 +115,7 @@ class EvaluationReport:
     calibration: Calibration | None
     listed: tuple[Listed, ...]
     with_errors: int
+    robustness: tuple[Robustness, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         fields = asdict(self)
@@ -134,6 +137,7 @@ def evaluation_report(
     resampling: Resampling,
     snr: Mapping[str, float | None] | None = None,
     question: Question | None = None,
+    robustness: Sequence[Robustness] = (),
 ) -> EvaluationReport:
     """Derive everything from predictions.
 
@@ -144,6 +148,7 @@ def evaluation_report(
         normaliser: of `evaluation.text.normaliser_identity`.
         snr: signal-to-noise ratio in dB by utterance id, as far as it is known.
         question: see `evaluation.scanned`.
+        robustness: of `evaluation.reports.robustness`, passed on.
 
     Raises:
         ValueError: no reference words, or predictions that do not belong together.
@@ -177,6 +182,7 @@ def evaluation_report(
         calibration=_calibration(rows, candidate, resampling),
         listed=_listed(rows, others, places),
         with_errors=sum(row.errors > 0 for row in rows),
+        robustness=tuple(robustness),
     )
 
 

@@ -11,6 +11,8 @@ from evaluation.estimate import Estimate
 from evaluation.reports.evaluation import EvaluationReport
 from evaluation.reports.page import Section, render_page, render_template
 from evaluation.reports.plots import Bar, ForestRow, forest, reliability
+from evaluation.reports.robustness import Robustness
+from evaluation.resampling import Interval
 from evaluation.scanned import DimensionResult, SliceResult
 
 _TITLES = {
@@ -52,6 +54,8 @@ def render_evaluation(
     ]
     if report.listed:
         sections.append(_utterances(report, audio or {}))
+    if any(model.curve for model in report.robustness):
+        sections.append(_robustness(report.robustness))
     if report.calibration:
         sections.append(_confidence(report.calibration))
     sections.append(_details(report, about))
@@ -96,6 +100,31 @@ def _utterances(report: EvaluationReport, audio: Mapping[str, str]) -> Section:
         "evaluation_utterances.html", report=report, audio=audio, choices=several
     )
     return Section("utterances", "Utterances", html)
+
+
+def _robustness(models: Sequence[Robustness]) -> Section:
+    styles = ("candidate", "baseline")
+    rows = []
+    for points in zip(*(model.curve for model in models), strict=True):
+        bars = [
+            _interval_bar(point.word_error_rate, style)
+            for point, style in zip(points, styles, strict=False)
+        ]
+        rows.append(ForestRow(points[0].condition.title, "", tuple(bars)))
+    plot = forest(rows, unit="word error rate, %")
+    html = render_template(
+        "evaluation_robustness.html", models=models, plot=plot, percent=_percent_interval
+    )
+    return Section("robustness", "Robustness", html)
+
+
+def _interval_bar(found: Interval, style: str) -> Bar:
+    low, high = 100 * found.low, 100 * found.high
+    return Bar(100 * found.value, low, high, style, _percent_interval(found))
+
+
+def _percent_interval(found: Interval) -> str:
+    return f"{100 * found.value:.1f}% [{100 * found.low:.1f}, {100 * found.high:.1f}]"
 
 
 def _confidence(found: Calibration) -> Section:

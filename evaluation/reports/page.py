@@ -17,6 +17,7 @@ from evaluation.reports.accuracy import AccuracyReport, SliceAccuracy
 from evaluation.reports.latency import LatencyReport
 from evaluation.reports.plots import Bar, ForestRow, forest, paired_bars
 from evaluation.reports.terms import TermRate, TermReport
+from evaluation.resampling import Interval
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -152,7 +153,7 @@ def _against(report: AccuracyReport | AccentReport | LatencyReport) -> str:
     return f"{report.candidate} beside {report.baseline}"
 
 
-def points(difference: Estimate | TermRate) -> str:
+def points(difference: Estimate | TermRate | Interval) -> str:
     """For example "−1.7 [−2.4, −1.0]", in points."""
     value, low, high = (_signed(100 * end) for end in _ends(difference))
     return f"{value} [{low}, {high}]"
@@ -180,7 +181,7 @@ def _reduced_interval(comparison: Comparison) -> str:
     return f"[{low:.0f}, {high:.0f}]".replace("-", "−")
 
 
-def _ends(estimate: Estimate | TermRate) -> tuple[float, float, float]:
+def _ends(estimate: Estimate | TermRate | Interval) -> tuple[float, float, float]:
     return estimate.value, estimate.low, estimate.high
 
 

@@ -175,3 +175,28 @@ def test_a_hugging_face_folder_is_the_model_that_it_holds(
         for role in ("candidate", "baseline")
     )
     assert ours == theirs
+
+
+def test_speech_made_worse_and_sounds_without_any_are_heard_and_found_again(
+    place: Place, table: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    done = evaluated(place, table, out, "--robustness")
+    assert done.code == 0, done.err
+    report = json.loads((out / "report.json").read_text())
+    (found,) = report["robustness"]
+    rates = {
+        (one["condition"]["kind"], one["condition"]["level"]): one["word_error_rate"]["value"]
+        for one in found["curve"]
+    }
+    assert rates["pink noise", 0.0] > rates["pink noise", 20.0]
+    assert found["curve"][0]["utterances"] == 3  # the long recording is too long
+    assert set(found["invented"]) == {"silence", "white noise", "pink noise", "tones", "music"}
+    assert "Where nobody speaks" in (out / "report.html").read_text()
+    heard = {path: path.stat().st_mtime_ns for path in (out / "conditions").rglob("*.parquet")}
+    (out / "conditions" / "candidate" / "gsm.parquet").unlink()
+    assert evaluated(place, table, out, "--robustness").code == 0
+    again = {path: path.stat().st_mtime_ns for path in (out / "conditions").rglob("*.parquet")}
+    changed = {path.name for path in heard if heard[path] != again[path]}
+    assert changed == {"gsm.parquet"}
+    assert json.loads((out / "report.json").read_text()) == report
