@@ -129,7 +129,8 @@ def evaluate(
         str,
         typer.Argument(
             help="What to hear: a CSV or TSV of audio,text[,speaker,accent,...], a NeMo manifest, "
-            "a corpus folder, or a domain of params.yaml (its held-out split)."
+            "a corpus folder, a domain of params.yaml (its held-out split), or general:LANGUAGE "
+            "(readings by people)."
         ),
     ],
     model: Annotated[
@@ -160,7 +161,10 @@ def evaluate(
     from cli.evaluate import evaluate_model
     from lifecycle.evaluate import Asked
 
-    asked = Asked(speech, model, baseline, language, normaliser, split, robustness)
+    asked = Asked.of(
+        speech, model=model, baseline=baseline, language=language, normaliser=normaliser,
+        split=split, robustness=robustness,
+    )  # fmt: skip
     evaluate_model(asked, out)
 
 

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lifecycle.evaluated_speech import GENERAL
 from lifecycle.progress import Progress as StageProgress
 from lifecycle.progress import State, publish
 from voiceforge.errors import StorageError, UsageError
@@ -55,6 +56,13 @@ class Asked:
     normaliser: str | None = None
     split: str | None = None
     robustness: bool = False
+
+    @classmethod
+    def of(cls, speech: str, **asked: Any) -> Asked:
+        """The same; general speech says its language itself."""
+        if speech.startswith(GENERAL):
+            asked["language"] = speech.removeprefix(GENERAL)
+        return cls(speech=speech, **asked)
 
     @property
     def chosen_normaliser(self) -> str:

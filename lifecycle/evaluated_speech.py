@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from data.utterance import Utterance
     from voiceforge.params import DomainParams
 
-CORPUS = "corpus"
+CORPUS, GENERAL = "corpus", "general:"
 LONGEST = 3600.0
 """Seconds that a recording of a table may last; what is trained on may last 30."""
 _TABLES = {".csv": "folder", ".tsv": "folder", ".json": "nemo-manifest", ".jsonl": "nemo-manifest"}
@@ -53,7 +53,8 @@ def read_speech(
 
     Args:
         given: a domain of params.yaml (its held-out split), a corpus folder, a CSV or TSV of
-            `audio,text[,speaker,accent,...]`, a NeMo manifest, or a folder that holds one table.
+            `audio,text[,speaker,accent,...]`, a NeMo manifest, a folder that holds one table, or
+            "general:LANGUAGE" for readings by people of other packages.
         out: folder in which the corpus of a table is built; found there again.
         language: of a table's rows that name none.
         split: of a domain or a corpus folder; a domain's is "test" without it, a corpus is taken
@@ -66,12 +67,15 @@ def read_speech(
     from data.tables import QUARANTINE, UTTERANCES, read_rejects, read_utterances
 
     path = Path(given)
+    if given.startswith(GENERAL):
+        corpus = _build(settings, _general(settings, given), out / CORPUS, progress)
+        return Speech(given, read_utterances(corpus / UTTERANCES), corpus)
     if (path / UTTERANCES).is_file():
         return _chosen(given, read_utterances(path / UTTERANCES), path, split)
     if path.exists():
         if split is not None:
             raise UsageError(f"--split is {split!r}, and {given} is a table, which has no splits.")
-        corpus = _build(settings, path, out / CORPUS, language, progress)
+        corpus = _build(settings, _table(settings, path, language), out / CORPUS, progress)
         rejects = read_rejects(corpus / QUARANTINE)
         rows = read_utterances(corpus / UTTERANCES)
         return Speech(given, rows, corpus, rejects)
@@ -98,18 +102,13 @@ def _chosen(name: str, rows: Sequence[Utterance], corpus: Path, split: str | Non
 
 
 def _build(
-    settings: Settings,
-    path: Path,
-    out: Path,
-    language: str,
-    progress: Callable[[int, int], None],
+    settings: Settings, domain: DomainParams, out: Path, progress: Callable[[int, int], None]
 ) -> Path:
-    """The corpus of a table; one that was built from the same table and files is found again."""
+    """The corpus of such a domain; one that was built from the same files is found again."""
     from data.corpus import source_fingerprint
     from lifecycle.corpus import build_here
     from voiceforge.files import new_folder, read_json, write_json
 
-    domain = _domain(settings, path, language)
     fingerprint = {"sources": source_fingerprint(domain, project=settings.project)}
     mark = out / "built_from.json"
     if not (mark.is_file() and read_json(mark) == fingerprint):
@@ -119,11 +118,26 @@ def _build(
     return out
 
 
-def _domain(settings: Settings, path: Path, language: str) -> DomainParams:
-    """A domain whose only source is the table; nothing is written to params.yaml."""
-    from voiceforge.params import parse_params
-    from voiceforge.params.editing import with_domain
+def _general(settings: Settings, given: str) -> DomainParams:
+    """Readings by people that the registries have in a language."""
+    from voiceforge.params.sources import READINGS
 
+    language = given.removeprefix(GENERAL)
+    sets = [name for name, languages in READINGS.items() if language in languages]
+    if not sets:
+        known = sorted({one for languages in READINGS.values() for one in languages})
+        raise UsageError(
+            f"There is no general speech in {language!r}. There is in: {', '.join(known)}."
+        )
+    return _domain(
+        settings,
+        language,
+        [{"kind": "readings", "set": name, "language": language} for name in sets],
+    )
+
+
+def _table(settings: Settings, path: Path, language: str) -> DomainParams:
+    """A user's recordings."""
     source: dict[str, object] = {"language": language}
     if path.is_dir():
         source |= {"kind": "folder", "path": str(path.resolve())}
@@ -136,11 +150,21 @@ def _domain(settings: Settings, path: Path, language: str) -> DomainParams:
         where = path.resolve()
         source |= {"kind": kind, "path": str(where if kind == "nemo-manifest" else where.parent)}
         source |= {"table": path.name} if kind == "folder" else {}
+    return _domain(settings, language, [source])
+
+
+def _domain(
+    settings: Settings, language: str, sources: Sequence[Mapping[str, object]]
+) -> DomainParams:
+    """A domain of these sources alone; nothing is written to params.yaml."""
+    from voiceforge.params import parse_params
+    from voiceforge.params.editing import with_domain
+
     params = settings.project / PARAMS_FILE
     name = "evaluated"
     while name in _domains(settings):
         name += "-speech"
-    text = with_domain(params.read_text(), name, {"language": language, "sources": [source]})
+    text = with_domain(params.read_text(), name, {"language": language, "sources": [*sources]})
     return parse_params(text, params)[name]
 
 

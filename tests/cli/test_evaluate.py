@@ -147,6 +147,10 @@ def test_what_cannot_be_compared_is_said(place: Place, table: Path, tmp_path: Pa
         (["TABLE", "--model", MODEL, "--split", "test"], "is a table, which has no splits"),
         (["telephony-en", "--model", MODEL], "has left no artifact yet"),
         (["params.yaml", "--model", MODEL], "params.yaml is no table"),
+        (
+            ["general:xx", "--model", MODEL],
+            "There is no general speech in 'xx'. There is in: ca, d",
+        ),
     ],
 )
 def test_bad_input_is_named(
