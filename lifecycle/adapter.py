@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from training.recipe import TrainingProgress, TrainingReport, TrainingSpec
 
 STAGE = "adapter"
-VERSION = 1
+VERSION = 2
+"""2: of steps that dev cannot tell apart the latest is kept."""
 PLOT = "loss.png"
 
 

@@ -94,8 +94,11 @@ def test_the_step_with_fewest_dev_errors_is_kept() -> None:
             for name in ("all", "human")
         ]
 
-    assert best_step(scores(9, 5, 7)) == 20
+    assert best_step(scores(20, 5, 12)) == 20
     assert best_step(scores(9, 5, 5)) == 30  # of equals the later, which has learnt more
+    assert best_step(scores(9, 5, 7)) == 30  # 7 is within the root of 5
+    assert best_step(scores(9, 5, 8)) == 20
+    assert best_step(scores(0, 1, 1)) == 10  # no errors leave no doubt
     with pytest.raises(ValueError, match="no dev score"):
         best_step([])
 
