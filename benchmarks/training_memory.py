@@ -73,7 +73,7 @@ def measure(workspace: Workspace, steps: int) -> Iterator[Row]:
 
 def _write_small(base: Path, folder: Path) -> int:
     """A model of whisper-small's shape with the tokenizer of another; its number of parameters."""
-    from transformers import WhisperConfig, WhisperForConditionalGeneration
+    from transformers import GenerationConfig, WhisperConfig, WhisperForConditionalGeneration
 
     folder.mkdir()
     for file in base.iterdir():
@@ -81,5 +81,6 @@ def _write_small(base: Path, folder: Path) -> int:
             shutil.copy(file, folder)
     config = WhisperConfig.from_pretrained(base, local_files_only=True, **_SHAPE)
     model = WhisperForConditionalGeneration(config)
+    model.generation_config = GenerationConfig.from_pretrained(base, local_files_only=True)
     model.save_pretrained(folder)
     return sum(one.numel() for one in model.parameters())
