@@ -148,8 +148,8 @@ def test_what_cannot_be_compared_is_said(place: Place, table: Path, tmp_path: Pa
         (["telephony-en", "--model", MODEL], "has left no artifact yet"),
         (["params.yaml", "--model", MODEL], "params.yaml is no table"),
         (
-            ["general:xx", "--model", MODEL],
-            "There is no general speech in 'xx'. There is in: ca, d",
+            ["general:fi", "--model", MODEL],
+            "There is no general speech in 'fi'. There is in: ca, d",
         ),
     ],
 )
