@@ -105,11 +105,11 @@ class Robustness:
         degraded = {one: self.heard(one)[1] for one in CONDITIONS}
         points = degradation_curve(self.heard(None)[1], degraded, RESAMPLING)
         rests_on = f"{points[0].words} words, {points[0].utterances} prompts, one speaker"
-        yield Row("word error rate, clean", percent(points[0].clean), rests_on)
+        yield Row("word error rate, clean", points[0].clean.percent(), rests_on)
         for point in points:
             yield Row(
                 f"{point.condition.title}: word error rate",
-                percent(point.word_error_rate),
+                point.word_error_rate.percent(),
                 rests_on,
             )
             yield Row(f"{point.condition.title}: minus clean", points_of(point.loss), rests_on)
@@ -207,10 +207,6 @@ class Robustness:
 
     def _decode(self, samples: Samples, options: DecodingOptions) -> Transcript:
         return self._engine.transcribe([samples], options)[0]
-
-
-def percent(rate: Interval) -> str:
-    return f"{100 * rate.value:.1f}% [{100 * rate.low:.1f}, {100 * rate.high:.1f}]"
 
 
 def points_of(loss: Interval) -> str:

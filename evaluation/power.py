@@ -56,14 +56,14 @@ class Power:
     @property
     def lack(self) -> str:
         """What these words can find, and how many more it would take, in words."""
-        found = f"A true difference of {_points(self.margin)} is found {_times(self.at_margin)}"
+        found = f"A true difference of {in_points(self.margin)} is found {_times(self.at_margin)}"
         if self.units_needed is None or self.words_needed is None:
             return f"{found}."
         if self.is_enough:
             return f"{found}; this one may be smaller, and a narrower margin needs more words."
         return (
-            f"{found}; only one of {_points(self.detectable)} is found {_times(self.asked)}. For "
-            f"{_points(self.margin)} about {self.words_needed:,} words like these "
+            f"{found}; only one of {in_points(self.detectable)} is found {_times(self.asked)}. For "
+            f"{in_points(self.margin)} about {self.words_needed:,} words like these "
             f"({self.units_needed:,} {self.kind}s instead of {self.units:,}) are needed."
         )
 
@@ -175,7 +175,8 @@ def _units_needed(
     return min(high, _MOST_UNITS)
 
 
-def _points(fraction: float) -> str:
+def in_points(fraction: float) -> str:
+    """A difference of rates as texts say it."""
     return f"{100 * fraction:.2f} points"
 
 

@@ -44,6 +44,13 @@ class Interval:
     clusters: int
     resamples: int
 
+    def percent(self, digits: int = 1) -> str:
+        """For example "4.6% [3.2, 6.1]", as `Estimate.percent`."""
+        return (
+            f"{100 * self.value:.{digits}f}% "
+            f"[{100 * self.low:.{digits}f}, {100 * self.high:.{digits}f}]"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Draws:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from evaluation.power import Power
+from evaluation.power import Power, in_points
 from evaluation.resampling import Interval
 
 Answer = Literal["better", "worse", "no difference", "cannot tell"]
@@ -46,7 +46,7 @@ def judge(difference: Interval, power: Power) -> Verdict:
     if low > 0.0 or high < 0.0:
         answer: Answer = "worse" if low > 0.0 else "better"
         matters = max(abs(low), abs(high)) >= margin
-        size = "" if matters else f", by less than the {_points(margin)} that matter"
+        size = "" if matters else f", by less than the {in_points(margin)} that matter"
         return Verdict(
             answer,
             matters,
@@ -56,11 +56,7 @@ def judge(difference: Interval, power: Power) -> Verdict:
         return Verdict(
             "no difference",
             False,
-            f"No difference that matters: {held} points lie within {_points(margin)} on either "
+            f"No difference that matters: {held} points lie within {in_points(margin)} on either "
             f"side, {rests}.",
         )
     return Verdict("cannot tell", False, f"Cannot tell: {held} points, {rests}. {power.lack}")
-
-
-def _points(fraction: float) -> str:
-    return f"{100 * fraction:.2f} points"

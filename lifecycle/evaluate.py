@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from lifecycle.evaluated_speech import GENERAL
 from lifecycle.progress import Progress as StageProgress
 from lifecycle.progress import State, publish
-from voiceforge.errors import StorageError, UsageError
+from voiceforge.errors import UsageError
 from voiceforge.files import read_json, write_json
 from voiceforge.settings import Settings
 
@@ -311,12 +311,9 @@ def _check_rows(speech: Speech) -> None:
 
 def _check_same(out: Path, described: Mapping[str, Any]) -> None:
     """Refuse a folder of another evaluation: its predictions would be taken for these."""
-    try:
-        there = read_json(out / FILE) if (out / FILE).is_file() else None
-    except StorageError:
-        there = None
-    if not isinstance(there, dict):
+    if not (out / FILE).is_file():
         return
+    there = read_json(out / FILE)
     for name in ("speech", "models", "decoding"):
         if described[name] != there.get(name):
             raise UsageError(

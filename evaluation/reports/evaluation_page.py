@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from evaluation.calibration import Calibration
-from evaluation.estimate import Estimate
 from evaluation.reports.evaluation import EvaluationReport
-from evaluation.reports.page import Section, render_page, render_template
-from evaluation.reports.plots import Bar, ForestRow, forest, reliability
+from evaluation.reports.page import Section, rate_bar, render_page, render_template
+from evaluation.reports.plots import ForestRow, forest, reliability
 from evaluation.reports.robustness import Robustness
-from evaluation.resampling import Interval
 from evaluation.scanned import DimensionResult, SliceResult
 
 _TITLES = {
@@ -107,24 +105,13 @@ def _robustness(models: Sequence[Robustness]) -> Section:
     rows = []
     for points in zip(*(model.curve for model in models), strict=True):
         bars = [
-            _interval_bar(point.word_error_rate, style)
+            rate_bar(point.word_error_rate, style)
             for point, style in zip(points, styles, strict=False)
         ]
         rows.append(ForestRow(points[0].condition.title, "", tuple(bars)))
     plot = forest(rows, unit="word error rate, %")
-    html = render_template(
-        "evaluation_robustness.html", models=models, plot=plot, percent=_percent_interval
-    )
+    html = render_template("evaluation_robustness.html", models=models, plot=plot)
     return Section("robustness", "Robustness", html)
-
-
-def _interval_bar(found: Interval, style: str) -> Bar:
-    low, high = 100 * found.low, 100 * found.high
-    return Bar(100 * found.value, low, high, style, _percent_interval(found))
-
-
-def _percent_interval(found: Interval) -> str:
-    return f"{100 * found.value:.1f}% [{100 * found.low:.1f}, {100 * found.high:.1f}]"
 
 
 def _confidence(found: Calibration) -> Section:
@@ -145,16 +132,12 @@ def _details(report: EvaluationReport, about: About) -> Section:
 
 def _row(label: str, part: SliceResult) -> ForestRow:
     bars = [
-        _bar(estimate, style)
+        rate_bar(estimate, style)
         for estimate, style in ((part.candidate, "candidate"), (part.baseline, "baseline"))
         if estimate is not None
     ]
     note = f"{part.words:,} words" + (", too few to judge" if part.too_small else "")
     return ForestRow(label, note, tuple(bars))
-
-
-def _bar(rate: Estimate, style: str) -> Bar:
-    return Bar(100 * rate.value, 100 * rate.low, 100 * rate.high, style, rate.percent())
 
 
 def verdict_class(answer: str | None) -> str:

@@ -134,14 +134,15 @@ def template_macros(name: str) -> Any:
 
 
 def _row(part: SliceAccuracy) -> ForestRow:
-    bars = [_bar(part.word_error_rate, "candidate")]
+    bars = [rate_bar(part.word_error_rate, "candidate")]
     if part.comparison:
-        bars.append(_bar(part.comparison.baseline, "baseline"))
+        bars.append(rate_bar(part.comparison.baseline, "baseline"))
     label = part.slice.name.removeprefix("accent ")
     return ForestRow(label, f"{part.word_error_rate.words:,} words", tuple(bars))
 
 
-def _bar(rate: Estimate, style: str) -> Bar:
+def rate_bar(rate: Estimate | Interval, style: str) -> Bar:
+    """A rate with its interval, in percent."""
     return Bar(100 * rate.value, 100 * rate.low, 100 * rate.high, style, rate.percent())
 
 
