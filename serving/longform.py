@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from data.features import SAMPLE_RATE
+from data.features import HEARD_WHOLE, SAMPLE_RATE
 from serving.engines.contracts import DecodingOptions, Engine, Samples, Transcript, Word
 
-LONGEST = 25.0
-"""Seconds that a segment may last: an engine hears 30, some of it the silence that is appended."""
+LONGEST = HEARD_WHOLE
+"""Seconds that a segment may last."""
 
 EARLIEST = 8.0
 """Seconds before which a segment is not cut, so that every part has context."""

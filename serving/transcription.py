@@ -11,6 +11,9 @@ import numpy as np
 
 from data.audio import decode, decode_bytes
 from data.features import SAMPLE_RATE
+from evaluation.confidence import Level
+from evaluation.model_calibrator import ModelCalibrator
+from serving.confidence import calibrated
 from serving.engines.contracts import DecodingOptions, Engine, Samples, Word
 from serving.longform import transcribe
 
@@ -26,8 +29,10 @@ class FileTranscript:
 
     Attributes:
         words: with times in seconds from the recording's start.
-        confidence: mean probability of the text tokens, 0..1; 0 for an empty text. It orders
-            transcripts of one model and is not calibrated.
+        confidence: 0..1; 0 for an empty text.
+        calibrated: whose confidences are probabilities of being right, "utterance" or "word"
+            (`serving.confidence`). Else they are mean probabilities of tokens: they order the
+            transcripts of one model.
         duration: seconds of audio.
         seconds: wall time of decoding the file and transcribing it.
     """
@@ -38,6 +43,7 @@ class FileTranscript:
     language: str
     duration: float
     seconds: float
+    calibrated: tuple[Level, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -47,11 +53,16 @@ _HEARD_AT_ONCE = 30
 
 
 def transcribe_file(
-    engine: Engine, path: Path, *, options: DecodingOptions = WITH_WORDS
+    engine: Engine,
+    path: Path,
+    *,
+    options: DecodingOptions = WITH_WORDS,
+    calibrator: ModelCalibrator | None = None,
 ) -> FileTranscript:
     """Transcribe an audio file of any length.
 
     Args:
+        calibrator: the model's, where it has one.
         options: their language may be `AUTO`, which listens to the first 30 s.
 
     Raises:
@@ -59,7 +70,7 @@ def transcribe_file(
         UsageError: the model does not know the language that the options ask for.
     """
     began = time.perf_counter()
-    return _transcribe(engine, decode(path), options, began)
+    return _transcribe(engine, decode(path), options, calibrator, began)
 
 
 def transcribe_upload(
@@ -69,6 +80,7 @@ def transcribe_upload(
     *,
     options: DecodingOptions = WITH_WORDS,
     longest: float | None = None,
+    calibrator: ModelCalibrator | None = None,
 ) -> FileTranscript:
     """Transcribe the bytes of an audio file; `longest` is the most seconds of audio allowed.
 
@@ -76,7 +88,8 @@ def transcribe_upload(
         AudioError: they cannot be read as audio, or are longer.
     """
     began = time.perf_counter()
-    return _transcribe(engine, decode_bytes(content, name, longest=longest), options, began)
+    samples = decode_bytes(content, name, longest=longest)
+    return _transcribe(engine, samples, options, calibrator, began)
 
 
 def confidence(token_logprobs: tuple[float, ...]) -> float:
@@ -85,17 +98,30 @@ def confidence(token_logprobs: tuple[float, ...]) -> float:
 
 
 def _transcribe(
-    engine: Engine, samples: Samples, options: DecodingOptions, began: float
+    engine: Engine,
+    samples: Samples,
+    options: DecodingOptions,
+    calibrator: ModelCalibrator | None,
+    began: float,
 ) -> FileTranscript:
     if options.language == AUTO:
         heard = engine.detect_language(samples[: _HEARD_AT_ONCE * SAMPLE_RATE])
         options = replace(options, language=heard)
     transcript = transcribe(engine, samples, options)
+    duration = len(samples) / SAMPLE_RATE
+    sure = calibrated(
+        confidence(transcript.token_logprobs),
+        transcript.words,
+        duration,
+        transcript.language,
+        calibrator,
+    )
     return FileTranscript(
         text=transcript.text,
-        words=transcript.words,
-        confidence=confidence(transcript.token_logprobs),
+        words=sure.words,
+        confidence=sure.text,
         language=transcript.language,
-        duration=len(samples) / SAMPLE_RATE,
+        duration=duration,
         seconds=time.perf_counter() - began,
+        calibrated=sure.calibrated,
     )

@@ -150,7 +150,7 @@ def test_a_decoder_that_repeats_itself_is_stopped_and_asked_again(
         assert len(transcript.token_logprobs) <= most_tokens(len(clip))
         assert all(logprob <= 0.0 for logprob in transcript.token_logprobs)
 
-    monkeypatch.setattr("serving.engines.ctranslate2.most_tokens", lambda samples: 1000)
+    monkeypatch.setattr("serving.engines.whisper.most_tokens", lambda samples: 1000)
     unbounded = cut.transcribe(clips)
     looped = [index for index, t in enumerate(unbounded) if len(t.token_logprobs) == 224]
     assert looped

@@ -1,0 +1,62 @@
+"""The engines that this version can build and run, and what they are called: KIND:PRECISION."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from voiceforge.errors import UsageError
+
+if TYPE_CHECKING:
+    from serving.engines.contracts import EngineDescription
+
+OFFERED: Mapping[str, tuple[str, ...]] = {
+    "ctranslate2": ("int8", "int8_float32", "float32", "float16"),
+    "onnxruntime": ("int8", "float32"),
+}
+"""Kind -> precisions of its weights. On most processors int8_float32 computes what int8 does."""
+
+_MODULES = {"ctranslate2": "serving.engines.ctranslate2", "onnxruntime": "serving.engines.onnx"}
+
+
+@dataclass(frozen=True, slots=True)
+class EngineName:
+    """A kind of engine and the precision of its weights, such as ctranslate2:int8."""
+
+    kind: str
+    precision: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.precision}"
+
+
+DEFAULT = EngineName("ctranslate2", "int8")
+"""What weights are built as unless somebody says otherwise."""
+
+
+def parse_engine(text: str) -> EngineName:
+    """The engine of that name.
+
+    Raises:
+        UsageError: there is none; the message lists what there is.
+    """
+    kind, _, precision = text.partition(":")
+    if precision not in OFFERED.get(kind, ()):
+        known = [str(EngineName(kind, one)) for kind, every in OFFERED.items() for one in every]
+        raise UsageError(f"There is no engine {text!r}. There is: {', '.join(known)}.")
+    return EngineName(kind, precision)
+
+
+def engine_module(kind: str) -> Any:
+    """The module that builds and loads engines of a kind, imported when it is needed.
+
+    It has `build(source, out, spec, source_sha256, trailing_silence)` and `load(path, *, threads)`.
+    """
+    return import_module(_MODULES[kind])
+
+
+def engine_name(description: EngineDescription) -> EngineName:
+    """What an engine is called by its description; also one that this version cannot run."""
+    return EngineName(description.kind, description.precision)

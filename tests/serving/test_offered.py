@@ -1,0 +1,84 @@
+"""Names of engines, and an engine that is loaded when it is needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from serving.engines import load_engine
+from serving.engines.contracts import DecodingOptions, Samples
+from serving.engines.description import read_description
+from serving.engines.loading import OnDemand
+from serving.engines.offered import (
+    DEFAULT,
+    OFFERED,
+    engine_module,
+    engine_name,
+    parse_engine,
+)
+from voiceforge.errors import IntegrityError, UsageError
+from voiceforge.params.evaluation import EngineParams
+
+
+def test_every_engine_offered_has_a_name_that_is_read_again() -> None:
+    for kind, precisions in OFFERED.items():
+        for precision in precisions:
+            name = parse_engine(f"{kind}:{precision}")
+            assert (name.kind, name.precision) == (kind, precision)
+            assert parse_engine(str(name)) == name
+
+
+def test_each_kind_is_built_in_the_precisions_that_are_offered() -> None:
+    for kind, precisions in OFFERED.items():
+        module = engine_module(kind)
+        assert kind == module.KIND
+        assert sorted(module.PRECISIONS) == sorted(precisions)
+
+
+def test_what_a_domain_may_ask_for_is_offered() -> None:
+    fields = EngineParams.model_fields
+    for kind in get_args(fields["kind"].annotation):
+        assert set(get_args(fields["precision"].annotation)) <= set(OFFERED[kind])
+
+
+@pytest.mark.parametrize("text", ["", "int8", "ctranslate2", "ctranslate2:int4", "onnx:int8"])
+def test_an_unknown_engine_is_refused_with_those_that_there_are(text: str) -> None:
+    with pytest.raises(UsageError, match=r"There is: ctranslate2:int8, .*ctranslate2:float32"):
+        parse_engine(text)
+
+
+def test_an_engine_on_demand_is_loaded_by_its_first_clip_and_once(
+    engine_folder: Path,
+    clips: dict[str, Samples],
+    monkeypatch: pytest.MonkeyPatch,
+    threads: int,
+) -> None:
+    clip = clips["all-circuits-busy-now"]
+    loads: list[Path] = []
+
+    def counted(path: Path, threads: int) -> Any:
+        loads.append(path)
+        return load_engine(path, threads=threads)
+
+    monkeypatch.setattr("serving.engines.loading.load_engine", counted)
+    engine = OnDemand(engine_folder, threads)
+    assert engine_name(engine.description) == DEFAULT
+    assert not loads
+    ours = engine.transcribe([clip], DecodingOptions())
+    assert engine.detect_language(clip) == "en"
+    assert loads == [engine_folder]
+    assert ours == load_engine(engine_folder, threads).transcribe([clip], DecodingOptions())
+
+
+def test_an_engine_on_demand_is_verified_when_it_is_loaded(
+    engine_folder: Path, tmp_path: Path, clips: dict[str, Samples]
+) -> None:
+    for file in engine_folder.iterdir():
+        (tmp_path / file.name).symlink_to(file)
+    (tmp_path / "vocabulary.json").unlink()
+    engine = OnDemand(tmp_path, 1)
+    assert engine.description == read_description(engine_folder)
+    with pytest.raises(IntegrityError, match=r"vocabulary\.json is missing"):
+        engine.transcribe([clips["agent-pass"]], DecodingOptions())
