@@ -5,8 +5,9 @@
 
 The test set has no part in it, so that defaults may be chosen by it. Of the domain's train split a
 share of the texts (--held) is set aside; variants train on the rest, keep their best step by dev,
-and are judged on the texts set aside: as they are served (at clip length), in 30 s windows, and on
-general speech whose texts are in no training (a multilingual model: prompts in its other languages
+and are judged on the texts set aside: as they are served (at clip length), in 30 s windows, as the
+voices of dev speak them, which no variant trains on (a domain of eSpeak's accents), and on general
+speech whose texts are in no training (a multilingual model: prompts in its other languages
 that are dev by their hash; an English one: everyday sentences in Piper's voice). Base models are
 heard in 30 s windows. Differences are paired, whole texts are drawn. Variants are read from
 benchmarks/ablation.yaml: changes to the `training` block of the domain. What is measured is kept
@@ -17,13 +18,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
+from benchmarks.ablation_speech import dev_voices, general_speech, set_aside
 from benchmarks.record import machine_note, write_table
 from data.features import WINDOW_FRAMES
 from data.split_hash import hash_split, text_key
@@ -52,25 +54,21 @@ from training.merging import merge
 from training.recipe import TrainingProgress
 from voiceforge.errors import UsageError
 from voiceforge.params import (
-    PiperSource,
-    PromptsSource,
     Source,
-    SplitParams,
     TrainingParams,
     overlay,
 )
-from voiceforge.params.sources import PromptLanguage
 
 VARIANTS = Path(__file__).with_suffix(".yaml")
 BASE = "base model, 30 s windows"
 RECIPE = "recipe"
-HELD, WINDOWS, GENERAL = "held", "windows", "general"
-_VERSION = 2
+HELD, WINDOWS, UNHEARD, GENERAL = "held", "windows", "unheard", "general"
+_VERSION = 3
 _WINDOW_CLIPS = 60
-_SENTENCES = 600
 _HEADER = (
     "variant", "words wrong", "people, against the base", "machines, against the base",
-    "against the recipe", "in 30 s windows", "general speech, against the base", "steps kept of",
+    "against the recipe", "unheard voices", "unheard voices, against the recipe",
+    "in 30 s windows, against the base", "general speech, against the base", "steps kept of",
     "minutes", "speech a second", "memory",
 )  # fmt: skip
 
@@ -128,31 +126,6 @@ def read_variants(
     return found
 
 
-def set_aside(
-    rows: Sequence[Utterance], share: float, params: SplitParams
-) -> tuple[list[Utterance], list[Utterance]]:
-    """What the variants train and choose their step on, and what they are judged on.
-
-    Args:
-        rows: a corpus with splits; its test rows are left out of both.
-        share: of the train split's texts that are set aside.
-        params: of the splits; texts are set aside by a hash of their own.
-    """
-    apart = params.model_copy(
-        update={"train": 1 - share, "dev": 0.0, "test": share, "seed": params.seed + 1}
-    )
-
-    def is_aside(row: Utterance) -> bool:
-        return row.split == "train" and hash_split(text_key(row.text), apart) == "test"
-
-    judged = [row for row in rows if is_aside(row)]
-    texts = {text_key(row.text) for row in judged}
-    learnt = [
-        row for row in rows if row.split in ("train", "dev") and text_key(row.text) not in texts
-    ]
-    return learnt, judged
-
-
 class Ablation:
     """The variants of one domain; what is measured goes below a domain of its own name."""
 
@@ -178,26 +151,31 @@ class Ablation:
             stratified_sample(read_utterances(speech.path / UTTERANCES), words, params.seed),
             speech.path,
         )
+        self._unheard = self._unheard_voices({text_key(row.text) for row in judged})
 
     @property
     def note(self) -> str:
         """What the table rests on."""
         clips = [row for row in self._learnt if row.split == "train"]
         general = self._general.rows
+        sources = ", ".join(sorted({row.source for row in general}))
+        confidence = self._resampling.confidence
         return (
             f"{len(clips)} clips are trained on; judged on {len(self._judged)} clips, "
             f"{_words(self._judged)} words, of {self._share:.0%} of the train texts, which no "
-            f"variant has heard; in 30 s windows {len(self._windows.rows)} of them; general "
-            f"speech is {len(general)} clips, {_words(general)} words"
-            f" ({', '.join(sorted({row.source for row in general}))}). The test set has no part "
-            f"in it. Points of word error rate with their {self._resampling.confidence:.0%} "
-            "intervals; one training each (one seed)."
+            f"variant has heard; in 30 s windows {len(self._windows.rows)} of them; unheard voices "
+            f"are {len(self._unheard.rows)} clips, {_words(self._unheard.rows)} words, of the "
+            f"same texts by the voices of dev; general speech {len(general)} clips, "
+            f"{_words(general)} words ({sources}). The test set has no part in it. Points of word "
+            f"error rate with their {confidence:.0%} intervals; one training each (one seed)."
         )
 
     def table(self, variants: Mapping[str, TrainingParams]) -> Iterator[tuple[str, ...]]:
         """The base model's row, then one for each variant, beside the recipe if that came first."""
         base = self._scored(self._heard_base())
-        yield (BASE, _rate(base[HELD]), *("",) * (len(_HEADER) - 2))
+        empty = [""] * (len(_HEADER) - 2)
+        empty[_HEADER.index("unheard voices") - 2] = _rate(base[UNHEARD])
+        yield (BASE, _rate(base[HELD]), *empty)
         recipe: dict[str, tuple[Scored, ...]] | None = None
         for name, params in variants.items():
             artifact = self._trained(params)
@@ -209,16 +187,20 @@ class Ablation:
                     (HELD, _PEOPLE), (HELD, _MACHINES), (WINDOWS, _ALL), (GENERAL, _ALL)
                 )
             )  # fmt: skip
-            against_recipe = None
-            if recipe is not None and name != RECIPE:
-                against_recipe = compare(heard[HELD], recipe[HELD], _ALL, self._resampling)
+            beside = recipe if name != RECIPE else None
+            against, unheard_against = (
+                compare(heard[part], beside[part], _ALL, self._resampling) if beside else None
+                for part in (HELD, UNHEARD)
+            )
             told = artifact.summary
             yield (
                 name,
                 _rate(heard[HELD]),
                 _points(people),
                 _points(machines),
-                _points(against_recipe),
+                _points(against),
+                _rate(heard[UNHEARD]),
+                _points(unheard_against),
                 _points(windows),
                 _points(general),
                 f"{told['best_step']} of {told['steps']}",
@@ -287,6 +269,7 @@ class Ablation:
             HELD: (_Speech(self._judged, own), frames, silence),
             GENERAL: (self._general, frames, silence),
             WINDOWS: (self._windows, WINDOW_FRAMES, 0.0),
+            UNHEARD: (self._unheard, frames, silence),
         }
         for name, (speech, least, tail) in sets.items():
             folder = scratch / f"engine-{least}-{tail}"
@@ -311,8 +294,9 @@ class Ablation:
             HELD: self._judged,
             GENERAL: self._general.rows,
             WINDOWS: self._windows.rows,
+            UNHEARD: self._unheard.rows,
         }.items():
-            own = {row.language for row in rows} == {domain.language}
+            own = {row.language for row in rows} <= {domain.language}
             found[name] = score(
                 read_predictions(artifact.path / f"{name}.parquet"),
                 rows,
@@ -324,37 +308,36 @@ class Ablation:
     def _general_speech(self) -> Artifact:
         """Recordings whose texts by their hash are in the train split of no domain."""
         domain = self._workspace.domain
-        sources: list[Source] = []
-        held = {"dev"}  # the test texts of prompts are some domain's test set
-        if self._base.multilingual:
-            sources += [
-                PromptsSource(kind="prompts", language=language)
-                for language in get_args(PromptLanguage)
-                if language != domain.language
-            ]
-        else:
-            held.add("test")
-            sources.append(
-                PiperSource(
-                    kind="piper",
-                    texts="sentences",
-                    language="en",
-                    voice="piper-joe-en-us",
-                    clips=_SENTENCES,
-                )
-            )
+        sources, held = general_speech(domain, multilingual=self._base.multilingual)
+
+        def is_held(row: Utterance) -> bool:
+            return hash_split(text_key(row.text), domain.splits) in held
+
+        return self._built("general_speech", sources, is_held)
+
+    def _unheard_voices(self, texts: set[str]) -> _Speech:
+        """The texts set aside, spoken by eSpeak's voices of dev; none without such a source."""
+        sources = dev_voices(self._workspace.domain)
+        if not sources:
+            return _Speech([], self._origin.corpus)
+        made = self._built("unheard_voices", sources, lambda row: text_key(row.text) in texts)
+        return _Speech(read_utterances(made.path / UTTERANCES), made.path)
+
+    def _built(
+        self, name: str, sources: Sequence[Source], wanted: Callable[[Utterance], bool]
+    ) -> Artifact:
+        """A corpus of these sources, of which the wanted utterances are kept."""
 
         def build(folder: Path, _: Path) -> Mapping[str, Any]:
-            general = domain.model_copy(update={"sources": tuple(sources)})
-            build_here(self._origin.settings, general, folder)
-            rows = read_utterances(folder / UTTERANCES)
-            kept = [row for row in rows if hash_split(text_key(row.text), domain.splits) in held]
+            domain = self._workspace.domain.model_copy(update={"sources": tuple(sources)})
+            build_here(self._origin.settings, domain, folder)
+            kept = [row for row in read_utterances(folder / UTTERANCES) if wanted(row)]
             write_utterances(folder / UTTERANCES, kept)
             return {"utterances": len(kept)}
 
         asked = {"sources": [one.model_dump(mode="json") for one in sources], "share": self._share}
         inputs = {splits.STAGE: self._splits.sha256}
-        return self._workspace.make("general_speech", _VERSION, inputs, asked, build)
+        return self._workspace.make(name, _VERSION, inputs, asked, build)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -374,7 +357,8 @@ def _words(rows: Sequence[Utterance]) -> str:
 
 
 def _rate(rows: Sequence[Scored]) -> str:
-    return f"{sum(row.errors for row in rows) / sum(row.words for row in rows):.1%}"
+    words = sum(row.words for row in rows)
+    return f"{sum(row.errors for row in rows) / words:.1%}" if words else ""
 
 
 def _points(compared: Comparison | None) -> str:

@@ -11,17 +11,15 @@ empty HOME, and measures that clone. --write adds the result to the project's do
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from benchmarks.record import Row, machine_note, shown, write_section
+from benchmarks.side_by_side import apart, clock, faster_whisper, spread
 from benchmarks.watching import Watched, watch
 from data.audio import read_flac
 from data.features import SAMPLE_RATE
@@ -141,10 +139,10 @@ def against_faster_whisper(workspace: Workspace, count: int) -> list[Row]:
     # Each in a process of its own: faster-whisper as its user would run it, and then ours as the
     # `voiceforge` command does, which sets the C library up first.
     base = engine.engine_folder(workspace.current(engine.BASE))
-    greedy, defaults = _apart(_faster_whisper, base, workspace.domain.language, threads, clips)
+    greedy, defaults = apart(faster_whisper, base, workspace.domain.language, threads, clips)
     keep_freed_memory()
     ours = engine.engine_folder(workspace.current(engine.STAGE))
-    alone, batched = _apart(_voiceforge, ours, threads, clips)
+    alone, batched = apart(_voiceforge, ours, threads, clips)
     rows = []
     for name, taken in (
         ("VoiceForge int8, one clip at a time", alone),
@@ -163,11 +161,6 @@ def against_faster_whisper(workspace: Workspace, count: int) -> list[Row]:
     return rows
 
 
-def _apart(measure: Callable[..., tuple[float, float]], *given: Any) -> tuple[float, float]:
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(measure, *given).result()
-
-
 def _voiceforge(folder: Path, threads: int, clips: Sequence[Samples]) -> tuple[float, float]:
     """Seconds of the engine on the clips: one at a time, and in batches of like length."""
     ours = load_engine(folder, threads=threads)
@@ -176,55 +169,19 @@ def _voiceforge(folder: Path, threads: int, clips: Sequence[Samples]) -> tuple[f
     options = DecodingOptions()
     ours.transcribe(batches[0], options)
     return (
-        _clock(lambda: [ours.transcribe([clip], options) for clip in clips]),
-        _clock(lambda: [ours.transcribe(batch, options) for batch in batches]),
+        clock(lambda: [ours.transcribe([clip], options) for clip in clips]),
+        clock(lambda: [ours.transcribe(batch, options) for batch in batches]),
     )
 
 
-def _faster_whisper(
-    folder: Path, language: str, threads: int, clips: Sequence[Samples]
-) -> tuple[float, float]:
-    """Seconds of faster-whisper on the clips: decoding as ours, and with its own defaults."""
-    from faster_whisper import WhisperModel
-
-    model = WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=threads)
-
-    def greedy() -> None:
-        for clip in clips:
-            segments, _ = model.transcribe(
-                clip,
-                language=language,
-                beam_size=1,
-                temperature=0.0,
-                without_timestamps=True,
-                condition_on_previous_text=False,
-            )
-            list(segments)
-
-    def defaults() -> None:
-        for clip in clips:
-            segments, _ = model.transcribe(clip, language=language)
-            list(segments)
-
-    list(model.transcribe(clips[0], language=language)[0])
-    return _clock(greedy), _clock(defaults)
-
-
 def _clips(workspace: Workspace, count: int) -> list[Samples]:
-    """Held-out clips spread evenly over the lengths that there are, long and short alike."""
-    heard = sorted(predictions.test_utterances(workspace), key=lambda row: (row.duration, row.id))
-    step = max(1, len(heard) // count)
-    return [read_flac(workspace.corpus / row.audio) for row in heard[step // 2 :: step][:count]]
+    """Held-out clips of all lengths."""
+    heard = spread(predictions.test_utterances(workspace), count)
+    return [read_flac(workspace.corpus / row.audio) for row in heard]
 
 
 def _median(run: Callable[[], Watched]) -> float:
     return sorted(run().seconds for _ in range(5))[2]
-
-
-def _clock(work: Callable[[], Any]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
 
 
 def _interval(part: Mapping[str, Any], value: str, low: str, high: str) -> str:

@@ -1,6 +1,7 @@
 """Pictures for the documentation, from a running `voiceforge up`: `python docs/screenshots.py`.
 
-Writes dagster-assets.png, mlflow-version.png, report.png and certificate.png.
+Writes dagster-assets.png, mlflow-version.png, report.png and certificate.png; with
+`--evaluation FOLDER` evaluation.png alone, of a folder of `voiceforge evaluate`.
 """
 
 from __future__ import annotations
@@ -100,6 +101,24 @@ def take_all(
     return written
 
 
+def take_evaluation(page: Page, evaluation: Path, folder: Path) -> Path:
+    """Take the page of an evaluation, with its utterances below its headline; returns the path."""
+    page.goto((evaluation / "report.html").resolve().as_uri())
+    page.evaluate(
+        """() => { const shown = new Set(["headline", "accent", "utterances"]);
+          for (const one of document.querySelectorAll("section")) one.hidden = !shown.has(one.id);
+          document.querySelector("#accent table").hidden = true;
+          for (const one of [...document.querySelectorAll("#listed > .example")].slice(3))
+            one.hidden = true; }"""
+    )
+    page.set_viewport_size({"width": 1080, "height": 900})
+    _settle(page)
+    folder.mkdir(parents=True, exist_ok=True)
+    written = folder / "evaluation.png"
+    page.screenshot(path=written, full_page=True)
+    return written
+
+
 def _wait_for_graph(page: Page) -> None:
     page.wait_for_function(
         "least => document.querySelectorAll('svg foreignObject').length >= least", arg=_STAGES
@@ -129,6 +148,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--domain", default="telephony-en")
     parser.add_argument("--dagster", default="http://127.0.0.1:3000")
     parser.add_argument("--mlflow", default="http://127.0.0.1:5000")
+    parser.add_argument("--evaluation", type=Path)
     parser.add_argument("--out", type=Path, default=Path("docs/images"))
     return parser.parse_args()
 
@@ -136,6 +156,8 @@ def _arguments() -> argparse.Namespace:
 if __name__ == "__main__":
     given = _arguments()
     with browser_page() as opened:
-        take_all(
-            opened, given.project.resolve(), given.domain, given.dagster, given.mlflow, given.out
-        )
+        if given.evaluation:
+            take_evaluation(opened, given.evaluation, given.out)
+        else:
+            project = given.project.resolve()
+            take_all(opened, project, given.domain, given.dagster, given.mlflow, given.out)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.ablation import RECIPE, VARIANTS, read_variants, set_aside
+from benchmarks.ablation import RECIPE, VARIANTS, read_variants
+from benchmarks.ablation_speech import set_aside
 from benchmarks.record import write_table
 from data.split_hash import text_key
 from data.utterance import Split, Utterance
