@@ -5,7 +5,13 @@ from typing import Any
 import dagster as dg
 
 from assets.common import GROUP, domains, result, stage, table
-from assets.evaluation import accent_report, accuracy_report, latency_report
+from assets.evaluation import (
+    accent_report,
+    accuracy_report,
+    calibration,
+    evaluation_report,
+    latency_report,
+)
 from lifecycle.bento import make_bento
 from lifecycle.certificate import PAGE, make_certificate
 from lifecycle.model_card import FILE as CARD
@@ -19,7 +25,7 @@ _MLFLOW = "http://127.0.0.1:5000/#"
 @dg.asset(
     partitions_def=domains,
     group_name=GROUP,
-    deps=[accuracy_report, accent_report, latency_report],
+    deps=[accuracy_report, accent_report, latency_report, calibration, evaluation_report],
     kinds={"mlflow"},
 )
 def model_version(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:

@@ -5,11 +5,13 @@ from typing import Any
 
 import dagster as dg
 
-from assets.common import GROUP, domains, judged, result, stage, table
+from assets.common import GROUP, domains, judged, percent, result, stage, table
 from assets.corpus import splits
 from assets.model import base_engine, engine
 from lifecycle import checks
 from lifecycle.artifacts import Artifact
+from lifecycle.calibration import make_calibration
+from lifecycle.domain_evaluation import make_evaluation_report, page
 from lifecycle.predictions import make_base_predictions, make_predictions
 from lifecycle.reports import make_accent_report, make_accuracy_report, make_latency_report
 
@@ -36,6 +38,21 @@ def base_predictions(context: dg.AssetExecutionContext) -> dg.MaterializeResult[
 def predictions_are_complete(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
     """Blocks when a test utterance has no prediction."""
     return judged(context, checks.predictions_are_complete)
+
+
+@dg.asset(partitions_def=domains, group_name=GROUP, deps=[predictions])
+def calibration(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+    """What makes the engine's confidences probabilities: fitted on dev, judged on test."""
+    with stage(context) as workspace:
+        artifact = make_calibration(workspace)
+    rows = artifact.summary["levels"]
+    figures = {
+        f"calibration error of {row['level']}s {when}": row[f"ece_{when}"]
+        for row in rows
+        for when in ("before", "after")
+        if f"ece_{when}" in row
+    }
+    return result(artifact, {"levels": table([_fitted(row) for row in rows]), **figures})
 
 
 @dg.asset(partitions_def=domains, group_name=GROUP, deps=[predictions, base_predictions])
@@ -71,12 +88,63 @@ def accent_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any
     )
 
 
+@dg.asset(
+    partitions_def=domains, group_name=GROUP, deps=[predictions, base_predictions, calibration]
+)
+def evaluation_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+    """All that the predictions say: every slice with Holm and power, utterances, confidence."""
+    with stage(context) as workspace:
+        artifact = make_evaluation_report(workspace)
+    summary = artifact.summary
+    return result(
+        artifact,
+        {
+            **evaluated(artifact),
+            "fine-tuned on all of test": percent(summary["alone"]),
+            "utterances with errors": summary["utterances_with_errors"],
+        },
+    )
+
+
 @dg.asset(partitions_def=domains, group_name=GROUP, deps=[engine, base_engine, splits])
 def latency_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
     """Seconds per clip and throughput on this machine; base beside fine-tuned."""
     with stage(context) as workspace:
         artifact = make_latency_report(workspace)
     return result(artifact, dict(artifact.summary))
+
+
+def evaluated(artifact: Artifact) -> dict[str, Any]:
+    """The headline of an artifact that holds an evaluation, and its page."""
+    summary = artifact.summary
+    return {
+        "answer": summary["answered"],
+        "fine-tuned": percent(summary["candidate"]),
+        "base model": percent(summary["baseline"]),
+        "slices that stand after Holm": f"{', '.join(summary['slices_that_stand']) or 'none'} "
+        f"(of {summary['slices_tested']})",
+        "report": dg.MetadataValue.url(page(artifact).as_uri()),
+    }
+
+
+def _fitted(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A level of confidence as a row of text; every row has the same columns."""
+
+    def error(when: str) -> str:
+        name = f"ece_{when}"
+        if f"{name}_low" not in row:
+            return f"{row[name]:.3f}" if name in row else ""
+        return f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
+
+    return {
+        "level": str(row["level"]),
+        "calibrator": str(row["calibrator"]) if row["fitted"] else f"none: {row['unfitted']}",
+        "fitted on": int(row["fitted_on"]),
+        "of them wrong": int(row["fitted_on_errors"]),
+        "calibration error": error("before"),
+        "calibrated": error("after"),
+        "judged on": int(row.get("units", 0)),
+    }
 
 
 def _decoded(artifact: Artifact) -> dict[str, Any]:

@@ -5,7 +5,6 @@ Times are of the processor, all threads together: what one core would take.
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -22,6 +21,7 @@ from evaluation.pairing import matched_pairs, paired_rows
 from evaluation.scan import scan
 from evaluation.significance import paired_bootstrap
 from evaluation.slices import Resampling, Scored
+from voiceforge.memory import peak_memory
 
 T = TypeVar("T")
 
@@ -55,13 +55,12 @@ def measure(utterances: int = UTTERANCES, resamples: int = RESAMPLES) -> Iterato
         drawn = partial(scan, resampling=Resampling(0.95, resamples, 1))
         seconds, found = _timed(partial(drawn, candidate, baseline, facts))
         slices = sum(len(one.slices) for one in found.dimensions)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         yield Row(
             f"all of {slices} slices: intervals, power, Holm, worst, gap",
             f"{seconds:.2f} s",
             rests_on,
         )
-        yield Row("peak memory of the process so far", f"{peak / 1e6:.0f} MB", rests_on)
+        yield Row("peak memory of the process so far", f"{peak_memory() / 1e6:.0f} MB", rests_on)
 
 
 def _speech(utterances: int, speakers: int) -> Speech:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import multiprocessing
 import random
-import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from data.splits import assign, check_splits, split_summary
 from data.tables import read_utterance_table, write_rejects, write_utterance_table
 from lifecycle.ledgers import same_text
 from lifecycle.workspace import open_workspace
+from voiceforge.memory import peak_memory
 
 _DOMAIN = "telephony-en"
 _SPEAKERS = 2000
@@ -75,7 +75,7 @@ def _measured(work: Callable[..., object], given: tuple[Any, ...]) -> tuple[floa
     began, busy = time.perf_counter(), time.process_time()
     work(*given)
     seconds, cpu = time.perf_counter() - began, time.process_time() - busy
-    return seconds, cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return seconds, cpu, peak_memory()
 
 
 def _make(folder: Path, count: int) -> None:

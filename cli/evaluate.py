@@ -18,35 +18,53 @@ WORSE = 3
 """Exit code: the candidate is worse than the baseline, by the interval of their difference."""
 
 
-def evaluate_model(asked: Asked, out: Path) -> None:
-    """Hear, report, and say the headline."""
+def evaluate_model(asked: Asked, out: Path, margin: float) -> None:
+    """Hear, report, and say the headline.
+
+    Args:
+        margin: the smallest difference that matters, points of word error rate.
+    """
+    from cli.evaluate_texts import evaluate_languages
     from cli.progress import stages_shown
     from lifecycle.evaluate import evaluate
+    from lifecycle.evaluated_speech import also_there, general_languages
     from lifecycle.evaluation_report import write_report
 
+    languages = general_languages(asked.speech)
+    if len(languages) > 1:
+        if evaluate_languages(asked, languages, out, margin):
+            raise typer.Exit(WORSE)
+        return
+    settings = load_settings()
+    if taken := also_there(settings, asked.speech):
+        say(taken)
     with stages_shown():
-        evaluated = evaluate(load_settings(), asked, out)
+        evaluated = evaluate(settings, asked, out)
     rejected = evaluated.described["speech"]["rejected"]
     if rejected:
         say(
             f"{len(rejected)} recordings could not be used, such as {rejected[0]['where']}: "
             f"{rejected[0]['detail']} All of them are in {out / 'evaluation.json'}."
         )
-    _show(write_report(evaluated, out))
+    _show(write_report(evaluated, out, margin=margin / 100))
 
 
-def compare_evaluations(candidate: Path, baseline: Path, out: Path | None, *, force: bool) -> None:
+def compare_evaluations(
+    candidate: Path, baseline: Path, out: Path | None, margin: float, *, force: bool
+) -> None:
     """Report on two evaluations; nothing is heard again."""
     from lifecycle.evaluate import pair, read
     from lifecycle.evaluation_report import write_report
 
     together = pair(read(candidate), read(baseline), force=force)
-    _show(write_report(together, out or candidate / f"against-{baseline.resolve().name}"))
+    place = out or candidate / f"against-{baseline.resolve().name}"
+    _show(write_report(together, place, margin=margin / 100))
 
 
 def _show(written: Written) -> None:
     from rich.table import Table
 
+    from cli.evaluate_texts import texts_said
     from evaluation.reports.page import points
 
     report = written.report
@@ -75,6 +93,8 @@ def _show(written: Written) -> None:
         typer.echo(f"{role.capitalize()}: {name}")
     if report.answer is not None:
         typer.echo(f"{report.answered}")
+    for line in texts_said(report, 100 * written.margin):
+        typer.echo(line)
     typer.echo(f"Report:    {written.folder / 'report.html'}")
     if report.answer == "worse":
         raise typer.Exit(WORSE)

@@ -28,6 +28,12 @@ Domain = Annotated[
 ]
 OneDomain = Annotated[str, typer.Option("--domain", "-d", help="A domain of params.yaml.")]
 Port = Annotated[int, typer.Option(min=1, max=65535)]
+Margin = Annotated[
+    float,
+    typer.Option(
+        min=0.01, max=100.0, metavar="POINTS", help="Smallest difference that matters, in points."
+    ),
+]
 _debug = False
 _INTERRUPTED = 130
 
@@ -130,7 +136,7 @@ def evaluate(
         typer.Argument(
             help="What to hear: a CSV or TSV of audio,text[,speaker,accent,...], a NeMo manifest, "
             "a corpus folder, a domain of params.yaml (its held-out split), or general:LANGUAGE "
-            "(readings by people)."
+            "(readings by people; general:en,it or general:all for several)."
         ),
     ],
     model: Annotated[
@@ -141,12 +147,48 @@ def evaluate(
     baseline: Annotated[
         str | None, typer.Option(help="A second model to compare with, named likewise.")
     ] = None,
-    language: Annotated[str, typer.Option(help="Language of the speech, such as en.")] = "en",
-    normaliser: Annotated[
-        str | None, typer.Option(help="whisper-english, whisper-basic or raw.")
+    language: Annotated[
+        str | None,
+        typer.Option(
+            help="Language of the speech, such as en; by default a domain's own, else en."
+        ),
     ] = None,
+    normaliser: Annotated[
+        str | None,
+        typer.Option(
+            help="whisper-english, whisper-basic, or raw for none; by default OpenAI's of the "
+            "language. With --replacements one of your own."
+        ),
+    ] = None,
+    replacements: Annotated[
+        Path | None,
+        typer.Option(
+            help="TSV or YAML of words and what they become, in both texts after the normaliser."
+        ),
+    ] = None,
+    terms: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|DOMAIN",
+            help="Terms to find: a file with one a line, or a domain's vocabulary; by default that "
+            "of the domain that is heard.",
+        ),
+    ] = None,
+    margin: Margin = 0.5,
     split: Annotated[
         str | None, typer.Option(help="Of a domain (test without it) or of a corpus folder.")
+    ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND:PRECISION",
+            help="What to build a model from that is given as weights, such as "
+            "ctranslate2:float32; ctranslate2:int8 without it.",
+        ),
+    ] = None,
+    baseline_engine: Annotated[
+        str | None,
+        typer.Option(metavar="KIND:PRECISION", help="The same of the baseline."),
     ] = None,
     robustness: Annotated[
         bool,
@@ -156,16 +198,33 @@ def evaluate(
             "nobody speaks.",
         ),
     ] = False,
+    latency: Annotated[
+        bool,
+        typer.Option(
+            "--latency",
+            help="Also time each model, cold and warm, on clips of 1 to 60 s and on batches.",
+        ),
+    ] = False,
+    streaming: Annotated[
+        bool,
+        typer.Option(
+            "--streaming", help="Also let some of it through the streaming decoder and time it."
+        ),
+    ] = False,
 ) -> None:
     """Measure a model on your speech, with intervals; exit code 3 if worse than the baseline."""
     from cli.evaluate import evaluate_model
     from lifecycle.evaluate import Asked
+    from lifecycle.evaluated_speech import language_of
+    from voiceforge.settings import load_settings
 
     asked = Asked.of(
-        speech, model=model, baseline=baseline, language=language, normaliser=normaliser,
-        split=split, robustness=robustness,
+        speech, model=model, baseline=baseline, normaliser=normaliser, split=split,
+        language=language or language_of(load_settings(), speech), engine=engine,
+        baseline_engine=baseline_engine, robustness=robustness, latency=latency,
+        streaming=streaming, replacements=replacements, terms=terms,
     )  # fmt: skip
-    evaluate_model(asked, out)
+    evaluate_model(asked, out, margin)
 
 
 @app.command()
@@ -176,11 +235,12 @@ def compare(
     force: Annotated[
         bool, typer.Option("--force", help="Compare though speech or normaliser differ.")
     ] = False,
+    margin: Margin = 0.5,
 ) -> None:
     """Compare the models of two evaluations; exit code 3 if the first is worse."""
     from cli.evaluate import compare_evaluations
 
-    compare_evaluations(candidate, baseline, out, force=force)
+    compare_evaluations(candidate, baseline, out, margin, force=force)
 
 
 @app.command()

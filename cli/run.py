@@ -136,7 +136,7 @@ def _percent(fraction: float) -> str:
 
 
 def _print_outcome(workspace: Workspace) -> None:
-    from lifecycle import bento, certificate, promotion, splits, validation
+    from lifecycle import bento, certificate, domain_evaluation, promotion, splits, validation
 
     console = Console(soft_wrap=True)
     made = workspace.current(splits.STAGE).summary
@@ -180,3 +180,5 @@ def _print_outcome(workspace: Workspace) -> None:
         tag = workspace.current(bento.STAGE).summary["tag"]
         console.print(f"Bento:    {tag}", highlight=False)
     console.print(f"Report:   {decided.path / certificate.PAGE}", highlight=False)
+    slices = domain_evaluation.page(workspace.current(domain_evaluation.STAGE))
+    console.print(f"Slices:   {slices}", highlight=False)

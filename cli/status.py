@@ -39,7 +39,7 @@ def show_status(*, as_json: bool) -> None:
 
 
 def _row(settings: Settings, domain: str) -> dict[str, Any]:
-    from lifecycle import certificate, marks, reports
+    from lifecycle import calibration, certificate, domain_evaluation, marks, reports
     from lifecycle.artifacts import ArtifactStore
     from lifecycle.model_registry import open_registry
     from serving.registry import CHAMPION
@@ -53,6 +53,8 @@ def _row(settings: Settings, domain: str) -> dict[str, Any]:
         "base": None,
         "fine_tuned": None,
         "marks": [],
+        "calibration": None,
+        "evaluation_report": None,
     }
     if store.has_current(domain, certificate.STAGE):
         artifact = store.current(domain, certificate.STAGE)
@@ -71,6 +73,11 @@ def _row(settings: Settings, domain: str) -> dict[str, Any]:
             keys = {"value": "base", "low": "base_low", "high": "base_high"}
             row["base"] = {name: overall[key] for name, key in keys.items()}
             row["base"]["words"] = overall["compared_words"]
+    if store.has_current(domain, calibration.STAGE):
+        row["calibration"] = store.current(domain, calibration.STAGE).summary["levels"]
+    if store.has_current(domain, domain_evaluation.STAGE):
+        made = store.current(domain, domain_evaluation.STAGE)
+        row["evaluation_report"] = str(domain_evaluation.page(made))
     return row
 
 

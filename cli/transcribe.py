@@ -12,6 +12,7 @@ from voiceforge.errors import AudioError, UsageError, VoiceForgeError
 from voiceforge.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from evaluation.model_calibrator import ModelCalibrator
     from serving.engines.contracts import Engine
 
 
@@ -32,7 +33,7 @@ def transcribe_files(
     if not any(file.is_file() for file in files):
         raise UsageError(f"There is no file {', '.join(map(str, files))}.")
     settings = load_settings()
-    engine, name = load_model(settings, model)
+    engine, name, calibrator = load_model(settings, model)
     if language is None and name.startswith("base:"):
         language = AUTO
     options = DecodingOptions(word_times=as_json, language=language or "")
@@ -43,7 +44,7 @@ def transcribe_files(
             failed += 1
             continue
         try:
-            transcript = transcribe_file(engine, file, options=options)
+            transcript = transcribe_file(engine, file, options=options, calibrator=calibrator)
         except AudioError as error:
             show_error(str(error))
             failed += 1
@@ -58,8 +59,8 @@ def transcribe_files(
         raise VoiceForgeError(f"{failed} of {len(files)} files could not be transcribed.")
 
 
-def load_model(settings: Settings, model: str | None) -> tuple[Engine, str]:
-    """Load what `--model` names; returns the engine and its full name.
+def load_model(settings: Settings, model: str | None) -> tuple[Engine, str, ModelCalibrator | None]:
+    """Load what `--model` names; returns the engine, its full name and its calibrator.
 
     Raises:
         UsageError: it names nothing, or no model was named and no single domain has a champion.

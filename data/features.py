@@ -21,6 +21,9 @@ WINDOW = 400
 FRAMES_PER_SECOND = SAMPLE_RATE // HOP
 WINDOW_FRAMES = 3000
 """Frames of Whisper's full window, 30 s: the most its encoder hears at once."""
+HEARD_WHOLE = 25.0
+"""Seconds up to which a recording is heard in one piece when it is transcribed: the window without
+the silence that is appended, and to spare."""
 
 
 def mel_frames(seconds: float) -> int:

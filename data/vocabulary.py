@@ -45,8 +45,8 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
         text = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
-            f"{path} cannot be read as UTF-8 text ({error}). params.yaml names it for the "
-            "vocabulary: write it, or correct the path."
+            f"{path} cannot be read as UTF-8 text ({error}). It was named for a vocabulary: write "
+            "it, or correct the path."
         ) from error
     lines = enumerate(unicodedata.normalize("NFC", text).splitlines(), start=1)
     stripped = ((number, line.strip()) for number, line in lines)

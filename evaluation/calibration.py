@@ -76,7 +76,7 @@ class Calibration:
         ece_by_chance: mean ECE (equal width) of a calibrated model with the same confidences, and
             what 95% of its draws stay below: an ECE under it is no sign of miscalibration.
         nce: None where all or none are right: there is no entropy to explain.
-        auroc: None likewise.
+        auroc: None likewise, and where areas were not asked for.
         auprc: None likewise.
         curve: equal-mass bins, from low confidence to high.
     """
@@ -103,7 +103,14 @@ class Calibration:
 
 
 def measure_calibration(
-    of: Judged, level: Level, *, bins: int = 15, confidence: float, resamples: int, seed: int
+    of: Judged,
+    level: Level,
+    *,
+    bins: int = 15,
+    confidence: float,
+    resamples: int,
+    seed: int,
+    areas: bool = True,
 ) -> Calibration:
     """Every measure of the module.
 
@@ -113,6 +120,7 @@ def measure_calibration(
         confidence: coverage of the intervals.
         resamples: draws of clusters behind each.
         seed: of the draws.
+        areas: measure AUROC and AUPRC, which take most of the time, too.
 
     Raises:
         ValueError: nothing was judged, or bins, confidence or resamples are out of range.
@@ -124,7 +132,8 @@ def measure_calibration(
         "brier": clustered.mean((of.confidence - of.correct) ** 2),
     }
     if 0 < of.errors < len(of):
-        statistics |= {"nce": clustered.nce, "auroc": clustered.auroc, "auprc": clustered.auprc}
+        statistics |= {"nce": clustered.nce}
+        statistics |= {"auroc": clustered.auroc, "auprc": clustered.auprc} if areas else {}
     found = percentile_intervals(statistics, clustered.count, confidence, resamples, seed)
     return Calibration(
         level=level,
@@ -187,6 +196,21 @@ def expected_calibration_error(of: Judged, bins: int, binning: Binning) -> float
     _check(of, bins)
     _, places = _bins(of.confidence, bins, binning)
     return float(_ece(of.confidence, of.correct[None, :], places)[0])
+
+
+def ece_statistic(of: Judged, bins: int) -> Counted:
+    """ECE of draws of clusters, over bins of equal width.
+
+    Raises:
+        ValueError: as `reliability_curve`.
+    """
+    _check(of, bins)
+    _, places = _bins(of.confidence, bins, "equal-width")
+    labels, cluster = np.unique(of.clusters, return_inverse=True)
+    shape = len(labels), int(places.max()) + 1
+    gaps, units = np.zeros(shape), np.bincount(cluster, minlength=shape[0])
+    np.add.at(gaps, (cluster, places), of.confidence - of.correct)
+    return lambda counts: np.abs(counts @ gaps).sum(axis=1) / (counts @ units)
 
 
 def error_by_chance(of: Judged, bins: int, binning: Binning, seed: int) -> tuple[float, float]:

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from data.conditions import Condition
-from evaluation.significance import Interval, paired_bootstrap
-from evaluation.slices import Resampling, Scored, text_labels
+from evaluation.significance import Interval
+from evaluation.slices import Resampling, Scored, paired_rates
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +85,7 @@ def _point(
     if not sum(row.words for row in rows):
         raise ValueError(f"{condition.title}: there are no reference words.")
     before = [clean[row.utterance.id] for row in rows]
-    found = paired_bootstrap(
-        [row.errors for row in rows],
-        [row.errors for row in before],
-        [row.words for row in rows],
-        text_labels(rows),
-        confidence=resampling.confidence,
-        resamples=resampling.resamples,
-        seed=resampling.seed,
-    )
+    found = paired_rates(rows, before, resampling)
     return DegradationPoint(
         condition=condition,
         word_error_rate=found.a,

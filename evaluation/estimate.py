@@ -30,8 +30,15 @@ class Estimate:
     speakers: int
     method: str
 
+    @property
+    def has_no_interval(self) -> bool:
+        """Whether it rests on a single text or speaker, which says nothing of others."""
+        return self.method.startswith("no interval: a single")
+
     def percent(self, digits: int = 1) -> str:
-        """For example "4.6% [3.2, 6.1]"."""
+        """For example "4.6% [3.2, 6.1]", or "4.6% (no interval)" of a single text or speaker."""
+        if self.has_no_interval:
+            return f"{100 * self.value:.{digits}f}% (no interval)"
         return (
             f"{100 * self.value:.{digits}f}% "
             f"[{100 * self.low:.{digits}f}, {100 * self.high:.{digits}f}]"

@@ -14,6 +14,12 @@ from typing import Any
 
 from evaluation.quantiles import Quantile, quantile
 
+LENGTHS = (1.0, 5.0, 10.0, 30.0, 60.0)
+"""Seconds of clips that come alone."""
+
+BATCHES = (1, 2, 4, 8, 16, 32)
+"""Clips that come at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class LatencyCell:
@@ -53,8 +59,12 @@ class LatencyGrid:
         machine: processor and cores, as the system names them.
         load_seconds: of loading it.
         cold_seconds: of the first call after that, on a clip of `cold_clip_seconds`.
-        peak_memory_bytes: of the whole process, Python and libraries included, up to the end.
+        loaded_memory_bytes: most memory of the whole process, Python and libraries included, until
+            the engine was loaded.
+        single_memory_bytes: until the clips that come alone were heard.
+        peak_memory_bytes: until the end.
         cells: by length, then by batch size.
+        left_out: length and batch size of cells that would have taken too long.
     """
 
     engine: str
@@ -64,8 +74,11 @@ class LatencyGrid:
     load_seconds: float
     cold_seconds: float
     cold_clip_seconds: float
+    loaded_memory_bytes: int
+    single_memory_bytes: int
     peak_memory_bytes: int
     cells: tuple[LatencyCell, ...]
+    left_out: tuple[tuple[float, int], ...] = ()
 
     def cell(self, clip_seconds: float, batch_size: int = 1) -> LatencyCell:
         """The cell of that length and batch size.

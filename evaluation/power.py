@@ -29,11 +29,11 @@ class Power:
         confidence: of the interval that decides.
         asked: power that is asked for, such as 0.8.
         detectable: the smallest true difference that the interval excludes zero for with a
-            probability of `asked`; infinite for a single unit.
+            probability of `asked`; infinite where the units do not tell, as below.
         margin: the smallest difference that matters.
-        at_margin: probability to find a true difference of `margin`.
-        units_needed: units of this kind to find `margin` with a probability of `asked`; None for a
-            single unit, which does not tell how much units differ.
+        at_margin: probability to find a true difference of `margin`; NaN where it is not known.
+        units_needed: units of this kind to find `margin` with a probability of `asked`; None where
+            the units do not tell how much units differ: a single one, or all of them alike.
         words_needed: their words, those at hand included.
     """
 
@@ -56,6 +56,11 @@ class Power:
     @property
     def lack(self) -> str:
         """What these words can find, and how many more it would take, in words."""
+        if math.isnan(self.at_margin):
+            return (
+                f"Both make the same errors in each of {self.units:,} {self.kind}s, which do not "
+                "tell how far others would differ: more of them narrow it."
+            )
         found = f"A true difference of {in_points(self.margin)} is found {_times(self.at_margin)}"
         if self.units_needed is None or self.words_needed is None:
             return f"{found}."
@@ -139,7 +144,9 @@ def comparison_power(
         )
     if units >= 2 and not (math.isfinite(standard_error) and standard_error >= 0.0):
         raise ValueError(f"standard_error is {standard_error}; it must be finite and not negative.")
-    needed = _units_needed(standard_error, units, margin, confidence, power)
+    # Units without any difference have no spread to plan by; a spread of 0 would promise all.
+    known = units < 2 or standard_error > 0.0
+    needed = _units_needed(standard_error, units, margin, confidence, power) if known else None
     return Power(
         standard_error=standard_error,
         units=units,
@@ -147,9 +154,11 @@ def comparison_power(
         words=words,
         confidence=confidence,
         asked=power,
-        detectable=detectable_difference(standard_error, units, confidence, power),
+        detectable=detectable_difference(standard_error, units, confidence, power)
+        if known
+        else math.inf,
         margin=margin,
-        at_margin=power_of(margin, standard_error, units, confidence),
+        at_margin=power_of(margin, standard_error, units, confidence) if known else math.nan,
         units_needed=needed,
         words_needed=None if needed is None else math.ceil(needed * words / units),
     )

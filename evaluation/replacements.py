@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.text import normaliser, normaliser_identity
+from evaluation.text import normalise, normaliser, normaliser_identity
 from voiceforge.errors import UsageError
 
 Words = tuple[str, ...]
@@ -63,20 +63,37 @@ def replacing(name: str, language: str, replacements: Replacements) -> Callable[
     Raises:
         ValueError: as `normaliser`.
     """
-    normalise = normaliser(name, language)
-    return lambda text: replacements(normalise(text))
+    named = normaliser(name, language)
+    return lambda text: replacements(named(text))
 
 
-def replacing_identity(name: str, replacements: Replacements) -> dict[str, str]:
+def text_rules(name: str, language: str, replacements: Replacements | None) -> Callable[[str], str]:
+    """What both texts of a score go through: a named normaliser and, if any, replacements behind
+    it; remembers texts, as `evaluation.text.normalise` does.
+
+    Raises:
+        ValueError: as `normaliser`.
+    """
+    normaliser(name, language)
+    if replacements is None:
+        return lambda text: normalise(text, name, language)
+    return lambda text: replacements(normalise(text, name, language))
+
+
+def replacing_identity(name: str, replacements: Replacements | None) -> dict[str, str]:
     """As `normaliser_identity`: what the file says counts, not its name, form, order or comments.
+
+    Without replacements it is the normaliser's own.
 
     Raises:
         ValueError: an unknown normaliser.
     """
     base = normaliser_identity(name)
+    if replacements is None:
+        return base
     content = json.dumps([base["sha256"], replacements.pairs])
     return {
-        "name": f"{name} + replacements",
+        "name": rules_name(name, replacements),
         "version": f"{base['version']}, {len(replacements.pairs)} replacements",
         "sha256": hashlib.sha256(content.encode()).hexdigest(),
     }
@@ -95,13 +112,13 @@ def read_replacements(path: Path, name: str, language: str) -> Replacements:
             the file and the line.
         ValueError: as `normaliser`.
     """
-    normalise = normaliser(name, language)
+    named = normaliser(name, language)
     entries = _read(path)
     first: dict[Words, int] = {}
     for one in entries:
         old = tuple(one.old.split())
         for said in (one.old, one.new):
-            if (kept := normalise(said)) != " ".join(said.split()):
+            if (kept := named(said)) != " ".join(said.split()):
                 raise one.error(
                     f"{said!r} never stands in a text after {name}, which makes it {kept!r}",
                     "Write it as the normaliser leaves it.",
@@ -119,6 +136,11 @@ def read_replacements(path: Path, name: str, language: str) -> Replacements:
                 "Write the last form in every line.",
             )
     return found
+
+
+def rules_name(name: str, replacements: Replacements | None) -> str:
+    """What reports call a normaliser, with replacements or without."""
+    return name if replacements is None else f"{name} + replacements"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ import os
 import platform
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,23 @@ GREEDY = DecodingOptions()
 
 _SECONDS_BETWEEN_PARTS = 5.0
 """What a kill costs at most, in seconds of hearing, beside the batch that it interrupts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """Something to be heard.
+
+    Attributes:
+        name: the prediction's utterance id.
+        text: its reference, "" where nobody speaks.
+        seconds: about how long it is; clips of like length share a batch.
+        samples: gives the audio when its turn has come.
+    """
+
+    name: str
+    text: str
+    seconds: float
+    samples: Callable[[], Samples]
 
 
 def predict(
@@ -57,35 +75,59 @@ def predict(
         ValueError: a clip is too long for the engine.
         StorageError: `parts` cannot be written, or holds what is no predictions file.
     """
-    order = sorted(range(len(utterances)), key=lambda index: utterances[index].duration)
+    clips = [
+        Clip(row.id, row.text, row.duration, partial(read_flac, corpus / row.audio))
+        for row in utterances
+    ]
+    return predict_clips(
+        engine, clips, batch_size=batch_size, options=options, progress=progress, parts=parts
+    )
+
+
+def predict_clips(
+    engine: Engine,
+    clips: Sequence[Clip],
+    *,
+    batch_size: int,
+    options: DecodingOptions = GREEDY,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    parts: Path | None = None,
+) -> list[Prediction]:
+    """`predict` of clips from wherever; no two may have the same name.
+
+    Raises:
+        ValueError: a clip is too long for the engine.
+        StorageError: as `predict`; and what `Clip.samples` raises.
+    """
+    order = sorted(range(len(clips)), key=lambda index: clips[index].seconds)
     heard = _read_parts(parts)
-    predictions = {index: heard[row.id] for index, row in enumerate(utterances) if row.id in heard}
+    predictions = {i: heard[clip.name] for i, clip in enumerate(clips) if clip.name in heard}
     unsaved: list[Prediction] = []
     saved = time.monotonic()
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
         if all(index in predictions for index in batch):
             continue
-        clips = [read_flac(corpus / utterances[index].audio) for index in batch]
+        audio = [clips[index].samples() for index in batch]
         began = time.perf_counter()
-        transcripts = engine.transcribe(clips, options)
+        transcripts = engine.transcribe(audio, options)
         seconds = time.perf_counter() - began
-        total = sum(len(clip) for clip in clips)
-        for index, clip, transcript in zip(batch, clips, transcripts, strict=True):
+        total = sum(len(samples) for samples in audio)
+        for index, samples, transcript in zip(batch, audio, transcripts, strict=True):
             predictions[index] = Prediction(
-                utterance_id=utterances[index].id,
-                reference=utterances[index].text,
+                utterance_id=clips[index].name,
+                reference=clips[index].text,
                 hypothesis=transcript.text,
                 token_logprobs=transcript.token_logprobs,
-                audio_seconds=len(clip) / SAMPLE_RATE,
-                compute_seconds=seconds * len(clip) / total if total else 0.0,
+                audio_seconds=len(samples) / SAMPLE_RATE,
+                compute_seconds=seconds * len(samples) / total if total else 0.0,
             )
         unsaved += [predictions[index] for index in batch]
         if parts is not None and time.monotonic() - saved > _SECONDS_BETWEEN_PARTS:
             write_predictions(parts / f"{start:08}.parquet", unsaved)
             unsaved, saved = [], time.monotonic()
         progress(len(predictions), len(order))
-    return [predictions[index] for index in range(len(utterances))]
+    return [predictions[index] for index in range(len(clips))]
 
 
 def _read_parts(folder: Path | None) -> dict[str, Prediction]:

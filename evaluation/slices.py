@@ -14,8 +14,13 @@ from evaluation.comparison import Comparison, Slice
 from evaluation.estimate import Estimate
 from evaluation.metrics import per_utterance_errors
 from evaluation.prediction import Prediction
-from evaluation.significance import Interval, bootstrap_rate, paired_bootstrap
-from evaluation.text import normalise
+from evaluation.replacements import Replacements, text_rules
+from evaluation.significance import (
+    Interval,
+    PairedBootstrap,
+    bootstrap_rate,
+    paired_bootstrap,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +49,14 @@ def score(
     *,
     normaliser: str,
     language: str,
+    replacements: Replacements | None = None,
 ) -> tuple[Scored, ...]:
     """Normalise and count the errors of each prediction.
 
     Args:
         predictions: of any subset of the utterances, each at most once.
         utterances: rows of the corpus.
+        replacements: applied after the normaliser.
 
     Raises:
         ValueError: a prediction is of no utterance given, or of one twice.
@@ -63,8 +70,9 @@ def score(
         )
     if len(set(heard)) != len(heard):
         raise ValueError("An utterance has more than one prediction.")
-    references = [normalise(row.reference, normaliser, language) for row in predictions]
-    hypotheses = [normalise(row.hypothesis, normaliser, language) for row in predictions]
+    rules = text_rules(normaliser, language, replacements)
+    references = [rules(row.reference) for row in predictions]
+    hypotheses = [rules(row.hypothesis) for row in predictions]
     counts = per_utterance_errors(references, hypotheses)
     return tuple(
         Scored(known[identity], reference, hypothesis, int(errors), int(words))
@@ -134,15 +142,7 @@ def compare(
     rows = [row for row, _ in pairs]
     if not sum(row.words for row in rows):
         return None
-    result = paired_bootstrap(
-        [row.errors for row in rows],
-        [other.errors for _, other in pairs],
-        [row.words for row in rows],
-        text_labels(rows),
-        confidence=resampling.confidence,
-        resamples=resampling.resamples,
-        seed=resampling.seed,
-    )
+    result = paired_rates(rows, [other for _, other in pairs], resampling)
     return Comparison(
         slice=part,
         candidate=_estimate(result.a, rows),
@@ -151,6 +151,29 @@ def compare(
         reduction=None if result.reduction is None else _estimate(result.reduction, rows),
         p_value=result.p_value,
         texts=result.difference.clusters,
+    )
+
+
+def paired_rates(
+    rows: Sequence[Scored], others: Sequence[Scored], resampling: Resampling
+) -> PairedBootstrap:
+    """Two word error rates of the same utterances and their difference; texts are drawn.
+
+    Args:
+        rows: [n] at least one with words.
+        others: [n] the same utterances, row by row, heard otherwise.
+
+    Raises:
+        ValueError: lengths differ, or there are no reference words.
+    """
+    return paired_bootstrap(
+        [row.errors for row in rows],
+        [row.errors for row in others],
+        [row.words for row in rows],
+        text_labels(rows),
+        confidence=resampling.confidence,
+        resamples=resampling.resamples,
+        seed=resampling.seed,
     )
 
 

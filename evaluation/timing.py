@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import resource
+import math
 import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from data.features import SAMPLE_RATE
-from evaluation.latency_grid import LatencyCell, LatencyGrid, latency_cell
+from evaluation.latency_grid import BATCHES, LENGTHS, LatencyCell, LatencyGrid, latency_cell
 from evaluation.runners import GREEDY, machine_name
 from serving.engines.contracts import DecodingOptions, Engine, Samples
 from serving.longform import transcribe
-
-LENGTHS = (1.0, 5.0, 10.0, 30.0, 60.0)
-BATCHES = (1, 2, 4, 8, 16, 32)
+from voiceforge.memory import peak_memory
 
 _AT_ONCE = 30.0
 """Seconds that an engine hears at once; longer clips are cut at silences, as the service does."""
-_LEAST_CALLS = 3
+_LEAST_CALLS, _FEWEST_CALLS = 6, 3
+"""Of one clip: what the interval of a median needs, and what there is of slow ones."""
 
 
 def measure_grid(
@@ -32,6 +31,7 @@ def measure_grid(
     batch_clip_seconds: float = 5.0,
     repeats: int = 20,
     budget: float = 60.0,
+    patience: float = math.inf,
     options: DecodingOptions = GREEDY,
 ) -> LatencyGrid:
     """Load an engine and time it, cold, then warm: one clip of each length, then growing batches.
@@ -44,24 +44,34 @@ def measure_grid(
         lengths: seconds of the clips that come alone.
         batches: how many clips of `batch_clip_seconds` come at once.
         repeats: calls a cell, after one that warms up.
-        budget: seconds after which a cell is ended; it has at least 3 calls.
+        budget: seconds after which a cell is ended; it has at least 6 calls, or 1 of a batch.
+        patience: seconds after which one that has no 6 calls is ended at 3; and that the two least
+            calls of a batch may take, going by that clip alone: batches that would take longer are
+            left out and named.
         options: decoding.
 
     Raises:
         ValueError: no speech, no lengths, or batches of clips that no engine hears at once.
     """
-    if not speech.size or not lengths or repeats < _LEAST_CALLS:
+    if not speech.size or not lengths or repeats < _FEWEST_CALLS:
         raise ValueError("Latency needs speech, a length, and at least 3 repeats.")
     if batches and not 0.0 < batch_clip_seconds <= _AT_ONCE:
         raise ValueError(f"Clips of {batch_clip_seconds:g} s cannot be decoded in batches.")
     began = time.perf_counter()
     engine = load()
-    loaded = time.perf_counter() - began
+    loaded, loaded_memory = time.perf_counter() - began, peak_memory()
     cold = _call(engine, [_clip(speech, lengths[0], 0)], options)
-    alone = [(seconds, 1) for seconds in lengths]
-    together = [(batch_clip_seconds, size) for size in batches]
-    asked = dict.fromkeys(alone + together)
-    cells = [_cell(engine, speech, *one, repeats, budget, options) for one in asked]
+    alone = dict.fromkeys([*lengths, *([batch_clip_seconds] if 1 in batches else [])])
+    ends = repeats, budget, patience
+    cells = [_cell(engine, speech, length, 1, *ends, options) for length in alone]
+    single_memory = peak_memory()
+    single = next((one.p50.value for one in cells if one.clip_seconds == batch_clip_seconds), 0.0)
+    left_out = []
+    for size in sorted({size for size in batches if size > 1}):
+        if 2 * size * single > patience:
+            left_out.append((batch_clip_seconds, size))
+            continue
+        cells.append(_cell(engine, speech, batch_clip_seconds, size, *ends, options))
     return LatencyGrid(
         engine=f"{engine.description.kind} {engine.description.precision}",
         engine_sha256=engine.description.source_sha256,
@@ -70,8 +80,11 @@ def measure_grid(
         load_seconds=loaded,
         cold_seconds=cold,
         cold_clip_seconds=lengths[0],
-        peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        loaded_memory_bytes=loaded_memory,
+        single_memory_bytes=single_memory,
+        peak_memory_bytes=peak_memory(),
         cells=tuple(sorted(cells, key=lambda one: (one.clip_seconds, one.batch_size))),
+        left_out=tuple(left_out),
     )
 
 
@@ -82,6 +95,7 @@ def _cell(
     batch_size: int,
     repeats: int,
     budget: float,
+    patience: float,
     options: DecodingOptions,
 ) -> LatencyCell:
     calls: list[float] = []
@@ -90,7 +104,9 @@ def _cell(
         first = call * batch_size
         clips = [_clip(speech, clip_seconds, first + number) for number in range(batch_size)]
         calls.append(_call(engine, clips, options))
-        if len(calls) > _LEAST_CALLS and time.perf_counter() - began > budget:
+        passed = time.perf_counter() - began
+        least = 1 if batch_size > 1 else _LEAST_CALLS if passed < patience else _FEWEST_CALLS
+        if len(calls) > least and passed > budget:
             break
     return latency_cell(calls[1:], clip_seconds, batch_size)
 

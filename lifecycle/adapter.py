@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from lifecycle import replay, splits
 from lifecycle.artifacts import Artifact, Question
 from lifecycle.base_model import base_model
+from lifecycle.evaluated_texts import domain_texts
 from lifecycle.model_registry import open_registry
+from lifecycle.nemo import is_nemo
 from lifecycle.plots import write_loss_curve
 from lifecycle.workspace import Workspace
 from voiceforge.errors import StageError
@@ -25,10 +27,17 @@ PLOT = "loss.png"
 
 
 def make_adapter(workspace: Workspace) -> Artifact:
-    """Train in a process of its own; a killed training goes on from its last checkpoint."""
+    """Train in a process of its own; a killed training goes on from its last checkpoint.
+
+    Raises:
+        UsageError: what reports count with cannot be meant (`domain_texts`); else as
+            `training.launch.run_training`.
+    """
     from training.launch import run_training
 
     settings, domain = workspace.settings, workspace.domain
+    if not is_nemo(workspace):  # which nothing is counted of yet
+        domain_texts(workspace)  # reports count with them: refused now, not behind the training
     general = replay.make_replay(workspace)
     asked = question(workspace)
 

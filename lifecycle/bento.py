@@ -10,7 +10,7 @@ from lifecycle import certificate, promotion
 from lifecycle.artifacts import Artifact
 from lifecycle.model_registry import open_registry
 from lifecycle.workspace import Workspace
-from voiceforge.files import write_json
+from voiceforge.files import sha256_file, write_json
 
 STAGE = "bento"
 VERSION = 1
@@ -34,14 +34,26 @@ def make_bento(workspace: Workspace) -> Artifact:
 
 
 def _identity(workspace: Workspace, version: str) -> dict[str, str]:
-    """The engine and the certificate that made it champion, which go into the Bento."""
+    """Engine, certificate that made it champion, and calibrator: what goes into the Bento."""
     decided = certificate.deciding_certificate(workspace, version)
     if decided is None:
         return {}
+    calibrator = _calibrator(workspace, version)
     return {
         "engine_sha256": str(decided.summary["engine_sha256"]),
         "certificate": decided.sha256,
+        **({"calibrator": sha256_file(calibrator)} if calibrator else {}),
     }
+
+
+def _calibrator(workspace: Workspace, version: str) -> Path | None:
+    """The file that was attached to the version, None where none was.
+
+    Raises:
+        IntegrityError: it is gone or another.
+    """
+    registry = open_registry(workspace.settings)
+    return registry.calibrator(workspace.domain.name, version).verified()
 
 
 def _build(workspace: Workspace, version: str) -> str:
@@ -54,5 +66,6 @@ def _build(workspace: Workspace, version: str) -> str:
         version,
         engine=registry.model_folder(name, version),
         certificate=folder,
+        calibrator=_calibrator(workspace, version),
         project=workspace.settings.project,
     )

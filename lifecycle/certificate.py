@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lifecycle import (
     checks,
     corpus,
+    domain_evaluation,
     engine,
     gate,
     model_version,
@@ -34,6 +36,9 @@ STAGE = "certificate"
 VERSION = 1
 FILE = "certificate.json"
 PAGE = "report.html"
+LINKED = "linked"
+"""Key of a certificate's summary: the artifacts whose pages its page leads to, sha256 by stage.
+They are no inputs: the verdict does not depend on them."""
 
 
 def make_certificate(workspace: Workspace) -> Artifact:
@@ -88,7 +93,7 @@ def make_certificate(workspace: Workspace) -> Artifact:
         anchors = {"base model": against_base} if champion else {}
         if anchor:
             anchors["first champion"] = _comparisons(workspace, anchor)
-        test_set = _test_set(workspace)
+        test_set, shown = _test_set(workspace), workspace.current(domain_evaluation.STAGE)
         decided = decide(
             domain=name,
             challenger=_reference(workspace, name, version, inputs[engine.STAGE]),
@@ -121,6 +126,7 @@ def make_certificate(workspace: Workspace) -> Artifact:
             reports.read_terms(workspace),
             certificate=certificate_section(decided),
             title=f"{name}, version {version}",
+            further=_further(shown, folder),
         )
         write_text(folder / PAGE, page)
         return {
@@ -131,6 +137,7 @@ def make_certificate(workspace: Workspace) -> Artifact:
             "reference": champion.version if champion else "",
             "reference_name": f"version {champion.version}" if champion else "base model",
             "splits": inputs["splits"],
+            LINKED: {shown.stage: shown.sha256},
             "test_set": test_set,
             "created_at": decided.created_at,
             "uses_of_test_set": decided.uses_of_test_set,
@@ -186,6 +193,18 @@ def _comparisons(workspace: Workspace, heard: Artifact) -> Sequence[Comparison]:
     ours = workspace.current(predictions.STAGE)
     accuracy, accents = reports.compare(workspace, ours, heard, ("challenger", "reference"))
     return (*accuracy.comparisons, *accents.comparisons)
+
+
+def _further(made: Artifact, folder: Path) -> dict[str, str]:
+    """The pages of an evaluation report by title, relative to the certificate's folder."""
+    beside, alone = domain_evaluation.page(made), domain_evaluation.page_alone(made)
+    return {
+        title: Path(os.path.relpath(page, folder)).as_posix()
+        for title, page in (
+            ("Every slice, and utterances with errors, beside the base model", beside),
+            ("The same of all that the fine-tuned model heard", alone),
+        )
+    }
 
 
 def _checks(workspace: Workspace) -> list[Gate]:

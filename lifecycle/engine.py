@@ -14,6 +14,7 @@ from lifecycle.artifacts import Artifact
 from lifecycle.base_engine import engine_folder as engine_folder
 from lifecycle.base_engine import engine_folder_in, engine_spec
 from lifecycle.nemo import refuse_nemo
+from lifecycle.replacements import normaliser_of, replacements_of
 from lifecycle.workspace import Workspace
 from voiceforge.errors import StageError
 from voiceforge.files import read_json, write_json
@@ -32,6 +33,7 @@ _EXACT = "float32"
 
 def make_engine(workspace: Workspace) -> Artifact:
     """Build the engine of the merged model and measure on dev what its precision costs."""
+    from lifecycle import predictions  # which are of engines
     from serving.engines import ctranslate2
     from training.merging import DESCRIPTION
 
@@ -61,10 +63,12 @@ def make_engine(workspace: Workspace) -> Artifact:
             source_sha256=digest,
             trailing_silence=params.trailing_silence,
         )
-        compared = _compare(workspace, exact, folder, clips)
+        said = _predict(workspace, folder, clips)
+        compared = _compare(workspace, said, _predict(workspace, exact, clips), clips)
         before, after = compared.baseline, compared.candidate
         description = dataclasses.replace(description, wer_before=before, wer_after=after)
         write_json(folder / "engine.json", description.as_dict())
+        predictions.leave_dev_predictions(workspace, folder, said)
         return {
             "kind": spec.kind,
             "precision": spec.precision,
@@ -93,9 +97,11 @@ def statistics(workspace: Workspace) -> dict[str, Any]:
     from serving.engines.contracts import DECODING_VERSION
 
     params = workspace.domain.evaluation
+    replaced = replacements_of(workspace)
     return {
         "decoding": DECODING_VERSION,
         "normaliser": params.normaliser,
+        **({"replacements": normaliser_of(workspace)["sha256"]} if replaced else {}),
         "confidence": params.confidence,
         "resamples": params.resamples,
         "seed": params.seed,
@@ -151,23 +157,27 @@ def _predict(workspace: Workspace, engine: Path, clips: Sequence[Utterance]) -> 
 
 
 def _compare(
-    workspace: Workspace, before: Path, after: Path, clips: Sequence[Utterance]
+    workspace: Workspace,
+    after: Sequence[Prediction],
+    before: Sequence[Prediction],
+    clips: Sequence[Utterance],
 ) -> Comparison:
-    """The engine against the exact one, on dev."""
+    """What the engine said of dev against what the exact one said."""
     from evaluation.reports.accuracy import accuracy_report
 
     params = workspace.domain.evaluation
     report = accuracy_report(
-        _predict(workspace, after, clips),
-        _predict(workspace, before, clips),
+        after,
+        before,
         clips,
-        candidate_name=after.name,
-        baseline_name=before.name,
+        candidate_name=workspace.domain.engine.precision,
+        baseline_name=_EXACT,
         normaliser=params.normaliser,
         language=workspace.domain.language,
         confidence=params.confidence,
         resamples=params.resamples,
         seed=params.seed,
+        replacements=replacements_of(workspace),
     )
     if report.overall.comparison is None:
         raise StageError("The dev clips have no words, so that no engine can be checked.")

@@ -10,13 +10,15 @@ killed, and asks nothing twice.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lifecycle.evaluated_speech import GENERAL
+from lifecycle import signal_to_noise
+from lifecycle.evaluated_speech import CORPUS, GENERAL
+from lifecycle.heard import CONDITIONS, LATENCY, PREDICTIONS, STREAMS, hear
 from lifecycle.progress import Progress as StageProgress
 from lifecycle.progress import State, publish
 from voiceforge.errors import UsageError
@@ -27,14 +29,12 @@ if TYPE_CHECKING:
     from data.utterance import Utterance
     from evaluation.prediction import Prediction
     from lifecycle.evaluated_speech import Speech
+    from lifecycle.evaluated_texts import Texts
 
-FILE, SNR = "evaluation.json", "snr.json"
+FILE, SNR = "evaluation.json", signal_to_noise.FILE
 SCHEMA = 1
 """Version of evaluation.json."""
 CANDIDATE, BASELINE = "candidate", "baseline"
-CONDITIONS = "conditions"
-_PREDICTIONS = "predictions"
-_BATCH = 8
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,13 @@ class Asked:
         speech, split: as in `lifecycle.evaluated_speech.read_speech`.
         model, baseline: as in `lifecycle.named_models.load_model`; the baseline may be None.
         language: ISO 639-1 code of the speech.
-        normaliser: of `evaluation.text`; None for OpenAI's of the language.
+        normaliser, replacements, terms: as in `lifecycle.evaluated_texts.read_texts`.
         robustness: hear some of the speech under test conditions too, and sounds without speech.
+        engine, baseline_engine: KIND:PRECISION that a model given as weights is built as; None for
+            ctranslate2:int8.
+        latency: time each model on clips of the speech.
+        streaming: let some of the speech through the streaming decoder.
+        sampled: the baseline heard some of the speech only: its predictions lie in the folder.
     """
 
     speech: str
@@ -56,19 +61,20 @@ class Asked:
     normaliser: str | None = None
     split: str | None = None
     robustness: bool = False
+    replacements: Path | None = None
+    terms: str | None = None
+    engine: str | None = None
+    baseline_engine: str | None = None
+    latency: bool = False
+    streaming: bool = False
+    sampled: bool = False
 
     @classmethod
     def of(cls, speech: str, **asked: Any) -> Asked:
-        """The same; general speech says its language itself."""
+        """The same; general speech of one language says it itself."""
         if speech.startswith(GENERAL):
             asked["language"] = speech.removeprefix(GENERAL)
         return cls(speech=speech, **asked)
-
-    @property
-    def chosen_normaliser(self) -> str:
-        if self.normaliser is not None:
-            return self.normaliser
-        return "whisper-english" if self.language == "en" else "whisper-basic"
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,8 @@ class Evaluated:
         predictions: by "candidate" and, with a second model, "baseline".
         snr: signal-to-noise ratio in dB by utterance id; None where a recording does not tell.
         conditions: folders of what each model heard under test conditions, should it have.
+        streams: folders of each model's streams, likewise.
+        latency: files of each model's latency, likewise.
     """
 
     folder: Path
@@ -88,6 +96,8 @@ class Evaluated:
     predictions: Mapping[str, Sequence[Prediction]]
     snr: Mapping[str, float | None]
     conditions: Mapping[str, Path]
+    streams: Mapping[str, Path]
+    latency: Mapping[str, Path]
 
     @property
     def corpus(self) -> Path:
@@ -105,22 +115,21 @@ def evaluate(settings: Settings, asked: Asked, out: Path) -> Evaluated:
     """Hear the speech with each model, unless `out` has it, and read the folder.
 
     Raises:
-        UsageError: speech, model, language or normaliser is none, or `out` holds the evaluation of
-            something else.
+        UsageError: speech, model, language, normaliser, replacements or terms are none, some of
+            the speech is in another language, or `out` holds the evaluation of something else.
         AudioError, StorageError: a recording of a corpus cannot be read, or the disk is full.
     """
-    from data.tables import UTTERANCES, write_utterances
-    from evaluation.text import normaliser_identity
+    from lifecycle.evaluated_heard import check_language
     from lifecycle.evaluated_speech import read_speech
     from lifecycle.named_models import engine_of
-    from serving.engines import engine_sha256
-    from serving.engines.contracts import DECODING_VERSION
-    from voiceforge.files import sha256_json
 
-    _check_normaliser(asked)
-    engines = {CANDIDATE: engine_of(settings, asked.model)}
+    _check_out(out)
+    texts = texts_of(settings, asked)  # refused before a model is fetched
+    if asked.baseline is None and asked.baseline_engine is not None:
+        raise UsageError("There is no baseline whose engine could be chosen: name one.")
+    engines = {CANDIDATE: engine_of(settings, asked.model, engine=asked.engine)}
     if asked.baseline is not None:
-        engines[BASELINE] = engine_of(settings, asked.baseline)
+        engines[BASELINE] = engine_of(settings, asked.baseline, engine=asked.baseline_engine)
     speech = read_speech(
         settings,
         asked.speech,
@@ -129,8 +138,55 @@ def evaluate(settings: Settings, asked: Asked, out: Path) -> Evaluated:
         split=asked.split,
         progress=lambda done, total: _tell(asked, "recordings", done, total),
     )
+    check_language(speech, asked.language)
+    return evaluate_engines(settings, asked, speech, texts, engines, out)
+
+
+def texts_of(settings: Settings, asked: Asked) -> Texts:
+    """What texts go through, and terms to count; raises as `read_texts`."""
+    from lifecycle.evaluated_texts import read_texts
+
+    return read_texts(
+        settings, asked.speech, language=asked.language, normaliser=asked.normaliser,
+        replacements=asked.replacements, terms=asked.terms,
+    )  # fmt: skip
+
+
+def evaluate_engines(
+    settings: Settings,
+    asked: Asked,
+    speech: Speech,
+    texts: Texts,
+    engines: Mapping[str, tuple[Path, str]],
+    out: Path,
+    *,
+    calibrator: Path | None = None,
+) -> Evaluated:
+    """The same of speech, texts and engines that are found already: no name is looked up.
+
+    What lies in `out` of them, such as predictions, is theirs.
+
+    Args:
+        engines: folder and name by "candidate" and "baseline".
+        calibrator: file of the candidate's; without it the one beside its engine, if there is one.
+
+    Raises:
+        UsageError: the speech cannot be scored, or `out` holds the evaluation of something else.
+        IntegrityError: the calibrator is one of another engine.
+        AudioError, StorageError: as `evaluate`.
+    """
+    from data.tables import UTTERANCES, write_utterances
+    from lifecycle.evaluated_confidence import calibrator_fields, write_words
+    from lifecycle.evaluated_heard import check_rows
+    from serving.engines import engine_sha256
+    from serving.engines.contracts import DECODING_VERSION
+    from serving.engines.description import read_description
+    from serving.engines.offered import engine_name
+    from voiceforge.files import sha256_json
+
     rows = speech.rows
-    _check_rows(speech)
+    check_rows(speech)
+    sha256 = sha256_json([[row.id, row.audio_sha256, row.text] for row in rows])
     described = {
         "schema": SCHEMA,
         "speech": {
@@ -138,26 +194,41 @@ def evaluate(settings: Settings, asked: Asked, out: Path) -> Evaluated:
             "split": asked.split,
             "language": asked.language,
             "utterances": len(rows),
-            "sha256": sha256_json([[row.id, row.audio_sha256, row.text] for row in rows]),
+            "sha256": sha256,
             "left_out": speech.left_out,
             "rejected": [asdict(one) for one in speech.rejects],
             "corpus": os.path.relpath(speech.corpus, out),
         },
         "models": {
-            role: {"name": name, "engine_sha256": engine_sha256(folder)}
+            role: {
+                "name": name,
+                "engine": str(engine_name(read_description(folder))),
+                "engine_sha256": engine_sha256(folder),
+            }
             for role, (folder, name) in engines.items()
         },
-        "normaliser": normaliser_identity(asked.chosen_normaliser),
+        **texts.described(),
         "decoding": DECODING_VERSION,
+        "calibrator": calibrator_fields(settings, *engines[CANDIDATE], calibrator),
+        "sampled": [BASELINE] if asked.sampled else [],
     }
     _check_same(out, described)
     write_json(out / FILE, described)
     write_utterances(out / UTTERANCES, rows)
-    _measure_snr(asked, speech, out / SNR)
+    if not (out / SNR).is_file():
+        ratios = signal_to_noise.measured(
+            rows,
+            speech.corpus,
+            threads=settings.threads,
+            progress=lambda done, total: _tell(asked, "signal-to-noise ratio", done, total),
+        )
+        write_json(out / SNR, ratios)
+    tell = partial(_tell, asked)
     for role, (folder, _) in engines.items():
-        _hear(settings, asked, folder, speech, out / _PREDICTIONS / role)
-        if asked.robustness:
-            _hear_conditions(settings, asked, folder, speech, out / CONDITIONS / role)
+        hear(settings, asked, folder, speech, sha256, out, role, tell)
+    write_words(
+        out, engines[CANDIDATE][0], out / PREDICTIONS / f"{CANDIDATE}.parquet", asked.language
+    )
     return read(out)
 
 
@@ -166,10 +237,11 @@ def read(folder: Path) -> Evaluated:
 
     Raises:
         UsageError: it is none, or of another version.
-        StorageError, IntegrityError: a file of it is missing or damaged.
+        StorageError, IntegrityError: a file of it is missing or damaged, or its predictions are
+            not of its utterances.
     """
     from data.tables import UTTERANCES, read_utterances
-    from evaluation.runners import read_predictions
+    from lifecycle.evaluated_heard import read_heard
 
     if not (folder / FILE).is_file():
         raise UsageError(
@@ -181,13 +253,22 @@ def read(folder: Path) -> Evaluated:
             f"{folder / FILE} has the schema {described.get('schema')!r}, and this version reads "
             f"{SCHEMA}. Evaluate again."
         )
+    rows, snr = read_utterances(folder / UTTERANCES), read_json(folder / SNR)
+    sampled = described.get("sampled", [BASELINE])  # older folders do not say
     predictions = {
-        role: read_predictions(folder / _PREDICTIONS / f"{role}.parquet")
+        role: read_heard(folder / PREDICTIONS / f"{role}.parquet", rows, whole=role not in sampled)
         for role in described["models"]
     }
-    rows, snr = read_utterances(folder / UTTERANCES), read_json(folder / SNR)
-    conditions = {role: folder / CONDITIONS / role for role in described["models"]}
-    return Evaluated(folder, described, rows, predictions, snr, conditions)
+    return Evaluated(
+        folder,
+        described,
+        rows,
+        predictions,
+        snr,
+        conditions={role: folder / CONDITIONS / role for role in described["models"]},
+        streams={role: folder / STREAMS / role for role in described["models"]},
+        latency={role: folder / LATENCY / f"{role}.json" for role in described["models"]},
+    )
 
 
 def pair(one: Evaluated, other: Evaluated, *, force: bool = False) -> Evaluated:
@@ -197,15 +278,30 @@ def pair(one: Evaluated, other: Evaluated, *, force: bool = False) -> Evaluated:
         UsageError: they heard other speech, or are scored with other rules; `force` goes on with
             the utterances of the same id and reference that both heard, and the rules of `one`.
     """
+    forced = []
     for name, where in (("speech", "sha256"), ("normaliser", "sha256")):
         ours, theirs = one.described[name][where], other.described[name][where]
-        if ours != theirs and not force:
+        if ours == theirs:
+            continue
+        others = (
+            f"{one.described[name]['name']} ({ours[:12]}) and "
+            f"{other.described[name]['name']} ({theirs[:12]})"
+        )
+        if not force:
             raise UsageError(
-                f"{one.folder} and {other.folder} differ in {name}: "
-                f"{one.described[name]['name']} ({ours[:12]}) and "
-                f"{other.described[name]['name']} ({theirs[:12]}). What they say cannot be "
-                "compared fairly; --force compares the utterances that both heard."
+                f"{one.folder} and {other.folder} differ in {name}: {others}. What they say "
+                "cannot be compared fairly; --force compares the utterances that both heard, with "
+                "the rules of the first."
             )
+        forced.append(f"they differ in {name}, {others}; the rules of the first count.")
+    if one.described["decoding"] != other.described["decoding"]:
+        rules = f"{one.described['decoding']} and {other.described['decoding']}"
+        if not force:
+            raise UsageError(
+                f"{one.folder} and {other.folder} were decoded by other rules ({rules}). Evaluate "
+                "the older one again into a new folder; --force compares them as they are."
+            )
+        forced.append(f"they were decoded by other rules, {rules}.")
     references = {row.utterance_id: row.reference for row in one.predictions[CANDIDATE]}
     shared = [
         row
@@ -215,73 +311,30 @@ def pair(one: Evaluated, other: Evaluated, *, force: bool = False) -> Evaluated:
     if not shared:
         raise UsageError(f"{one.folder} and {other.folder} share no utterance of one reference.")
     described = dict(one.described)
+    described["terms"] = one.described.get("terms") or other.described.get("terms")
+    described["forced"] = forced
+    described["compared"] = {
+        "utterances": len(shared),
+        "of_candidate": len(one.predictions[CANDIDATE]),
+        "of_baseline": len(other.predictions[CANDIDATE]),
+    }
     described["models"] = {
         CANDIDATE: one.described["models"][CANDIDATE],
         BASELINE: other.described["models"][CANDIDATE],
     }
     predictions = {CANDIDATE: one.predictions[CANDIDATE], BASELINE: shared}
-    conditions = {
-        CANDIDATE: one.conditions[CANDIDATE],
-        BASELINE: other.conditions[CANDIDATE],
-    }
-    return replace(one, described=described, predictions=predictions, conditions=conditions)
 
+    def both(ours: Mapping[str, Path], theirs: Mapping[str, Path]) -> dict[str, Path]:
+        return {CANDIDATE: ours[CANDIDATE], BASELINE: theirs[CANDIDATE]}
 
-def _hear(settings: Settings, asked: Asked, engine: Path, speech: Speech, place: Path) -> None:
-    """Write the predictions of one model, unless they are there."""
-    from evaluation.runners import predict, write_predictions
-    from serving.engines import load_engine
-    from serving.engines.contracts import DecodingOptions
-    from serving.longform import AnyLength
-
-    table = place.with_suffix(".parquet")
-    if table.is_file():
-        return
-    loaded = AnyLength(load_engine(engine, threads=settings.threads))
-    rows = predict(
-        loaded,
-        speech.rows,
-        speech.corpus,
-        batch_size=_BATCH,
-        options=DecodingOptions(language=asked.language),
-        progress=lambda done, total: _tell(asked, place.name, done, total),
-        parts=place,
+    return replace(
+        one,
+        described=described,
+        predictions=predictions,
+        conditions=both(one.conditions, other.conditions),
+        streams=both(one.streams, other.streams),
+        latency=both(one.latency, other.latency),
     )
-    write_predictions(table, rows)
-    shutil.rmtree(place, ignore_errors=True)
-
-
-def _hear_conditions(
-    settings: Settings, asked: Asked, engine: Path, speech: Speech, place: Path
-) -> None:
-    from lifecycle.corpus import reach_of
-    from lifecycle.evaluated_conditions import hear_conditions
-    from serving.engines import load_engine
-    from serving.engines.contracts import DecodingOptions
-
-    hear_conditions(
-        load_engine(engine, threads=settings.threads),
-        speech,
-        place,
-        DecodingOptions(language=asked.language),
-        reach_of(settings),
-        lambda done, total: _tell(asked, f"{place.name}, conditions", done, total),
-    )
-
-
-def _measure_snr(asked: Asked, speech: Speech, table: Path) -> None:
-    """Write the signal-to-noise ratio of each recording, unless it is there."""
-    from data.audio import read_flac
-    from data.snr import signal_to_noise
-
-    if table.is_file():
-        return
-    found: dict[str, float | None] = {}
-    for row in speech.rows:
-        ratio = signal_to_noise(read_flac(speech.corpus / row.audio))
-        found[row.id] = None if ratio is None else round(ratio, 2)
-        _tell(asked, "signal-to-noise ratio", len(found), len(speech.rows))
-    write_json(table, found)
 
 
 def _tell(asked: Asked, what: str, done: int, total: int) -> None:
@@ -289,24 +342,23 @@ def _tell(asked: Asked, what: str, done: int, total: int) -> None:
     publish(StageProgress(asked.speech, what, done, total, "", {}, state))
 
 
-def _check_normaliser(asked: Asked) -> None:
-    from evaluation.text import normaliser
-
-    try:
-        normaliser(asked.chosen_normaliser, asked.language)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-
-
-def _check_rows(speech: Speech) -> None:
-    """Refuse what cannot be scored."""
-    seen: set[str] = set()
-    for row in speech.rows:
-        if row.id in seen:
-            raise UsageError(f"{speech.name} has two utterances with the id {row.id!r}.")
-        seen.add(row.id)
-    if not any(row.text.strip() for row in speech.rows):
-        raise UsageError(f"{speech.name} has no utterance with a reference to compare with.")
+def _check_out(out: Path) -> None:
+    """Refuse a place that is no folder, or one that holds something else than an evaluation."""
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out is {out}, which is a file. Name a folder for the evaluation.")
+    if (out / FILE).is_file():
+        if "speech" not in read_json(out / FILE):
+            raise UsageError(f"{out / FILE} is of something else. Name another --out.")
+        return
+    # A run that was killed before it wrote its first file may have built the corpus of a table.
+    others = [
+        path.name for path in sorted(out.glob("*"))
+        if path.name != CORPUS and not path.name.startswith(".")
+    ]  # fmt: skip
+    if others:
+        raise UsageError(
+            f"--out is {out}, which holds {others[0]} and is no evaluation. Name a new folder."
+        )
 
 
 def _check_same(out: Path, described: Mapping[str, Any]) -> None:
@@ -315,11 +367,23 @@ def _check_same(out: Path, described: Mapping[str, Any]) -> None:
         return
     there = read_json(out / FILE)
     for name in ("speech", "models", "decoding"):
-        if described[name] != there.get(name):
+        if _identity(described.get(name)) != _identity(there.get(name)):
             raise UsageError(
                 f"{out} holds an evaluation of other {name}: {_named(there.get(name))}. Now it "
                 f"would be {_named(described[name])}. Give another --out, or remove that folder."
             )
+
+
+def _identity(value: Any) -> Any:
+    """A part of evaluation.json without what only describes it; models are their name and engine.
+
+    Older checkouts did not write down everything that this one says of a model.
+    """
+    if isinstance(value, dict) and CANDIDATE in value:
+        return {
+            role: (model.get("name"), model.get("engine_sha256")) for role, model in value.items()
+        }
+    return value
 
 
 def _named(value: Any) -> str:
@@ -328,4 +392,5 @@ def _named(value: Any) -> str:
         return str(value)
     if "name" not in value:
         return " and ".join(f"{role} {_named(one)}" for role, one in value.items())
-    return f"{value['name']} ({str(value.get('engine_sha256') or value.get('sha256'))[:12]})"
+    sha256 = str(value.get("engine_sha256") or value.get("sha256"))[:12]
+    return f"{value['name']} ({', '.join(filter(None, (value.get('engine'), sha256)))})"

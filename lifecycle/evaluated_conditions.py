@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.conditions import NO_SPEECH_CONDITIONS, Condition, NoSpeechKind
+from lifecycle.evaluated_speech import drawn
 
 if TYPE_CHECKING:
     from data.audio import Samples
     from data.sources.base import Reach
     from data.utterance import Utterance
     from evaluation.prediction import Prediction
+    from evaluation.runners import Clip
     from lifecycle.evaluated_speech import Speech
     from serving.engines.contracts import DecodingOptions, Engine
 
@@ -40,6 +42,11 @@ _SEED = 20
 Tell = Callable[[int, int], None]
 
 
+def chosen(rows: Iterable[Utterance]) -> list[Utterance]:
+    """The utterances that are heard under every condition: with words, not long, drawn by id."""
+    return drawn(rows, _LONGEST)[:CLIPS]
+
+
 def hear_conditions(
     engine: Engine, speech: Speech, place: Path, options: DecodingOptions, reach: Reach, tell: Tell
 ) -> None:
@@ -56,37 +63,36 @@ def hear_conditions(
     """
     from data.audio import read_flac
     from data.augmentation.conditions import degrade
-    from evaluation.runners import write_predictions
+    from evaluation.runners import Clip, predict_clips, write_predictions
 
     rows = chosen(speech.rows)
     total = len(CONDITIONS) + len(NO_SPEECH_CONDITIONS)
     clean = [read_flac(speech.corpus / row.audio) for row in rows]
+
+    def worse(number: int, condition: Condition) -> Samples:
+        voices = [clip for other, clip in enumerate(clean[:_VOICES]) if other != number]
+        name = rows[number].id
+        return degrade(clean[number], condition, seed=_SEED, utterance_id=name, voices=voices)
+
     for done, condition in enumerate(CONDITIONS):
         tell(done, total)
-        file = place / f"{_slug(condition.title)}.parquet"
+        file = condition_file(place, condition)
         if file.is_file() or (condition.kind == "babble" and len(rows) < 2):
             continue
-        clips = []
-        for number, (row, samples) in enumerate(zip(rows, clean, strict=True)):
-            others = [clip for other, clip in enumerate(clean[:_VOICES]) if other != number]
-            clips.append(
-                degrade(samples, condition, seed=_SEED, utterance_id=row.id, voices=others)
-            )
-        write_predictions(file, _predict(engine, rows, clips, options))
+        clips = [
+            Clip(row.id, row.text, row.duration, partial(worse, number, condition))
+            for number, row in enumerate(rows)
+        ]
+        heard = predict_clips(engine, clips, batch_size=_BATCH, options=options)
+        write_predictions(file, heard)
     for done, kind in enumerate(NO_SPEECH_CONDITIONS, len(CONDITIONS)):
         tell(done, total)
-        file = place / f"no-speech-{_slug(kind)}.parquet"
+        file = _quiet_file(place, kind)
         if not file.is_file():
-            write_predictions(file, _hear_quiet(engine, kind, options, reach))
+            clips = _quiet_clips(kind, reach)
+            heard = predict_clips(engine, clips, batch_size=_BATCH, options=options)
+            write_predictions(file, heard)
     tell(total, total)
-
-
-def chosen(rows: Iterable[Utterance]) -> list[Utterance]:
-    """The utterances that are heard: with words, not long, drawn by a hash of their ids."""
-    fit = [row for row in rows if row.text.strip() and row.duration <= _LONGEST]
-    return sorted(fit, key=lambda row: hashlib.sha256(f"{_SEED}:{row.id}".encode()).digest())[
-        :CLIPS
-    ]
 
 
 def read_conditions(
@@ -98,65 +104,45 @@ def read_conditions(
     speech = {
         condition: read_predictions(file)
         for condition in CONDITIONS
-        if (file := place / f"{_slug(condition.title)}.parquet").is_file()
+        if (file := condition_file(place, condition)).is_file()
     }
     quiet = {
         kind: read_predictions(file)
         for kind in NO_SPEECH_CONDITIONS
-        if (file := place / f"no-speech-{_slug(kind)}.parquet").is_file()
+        if (file := _quiet_file(place, kind)).is_file()
     }
     return speech, quiet
 
 
-def _hear_quiet(
-    engine: Engine, kind: NoSpeechKind, options: DecodingOptions, reach: Reach
-) -> list[Prediction]:
+def condition_file(place: Path, condition: Condition) -> Path:
+    """Where a model's predictions under a condition lie."""
+    return place / f"{_name(condition.title)}.parquet"
+
+
+def _quiet_file(place: Path, kind: NoSpeechKind) -> Path:
+    return place / f"no-speech-{_name(kind)}.parquet"
+
+
+def _name(title: str) -> str:
+    """As a file name that keeps the sign of a level."""
+    return re.sub(r"[^a-z0-9-]+", "-", title.lower().replace("% ", "percent ")).strip("-")
+
+
+def _quiet_clips(kind: NoSpeechKind, reach: Reach) -> list[Clip]:
+    """Sounds without speech."""
     from data.augmentation.conditions import without_speech
     from data.music import music_on_hold
+    from evaluation.runners import Clip
 
     music: Sequence[Samples] = ()
     if kind == "music":
         music = music_on_hold(cache=reach.cache, offline=reach.offline, timeout=reach.timeout)
     count = 1 if kind == "silence" else _QUIET_CLIPS  # digital silence is always the same
-    clips = [
-        without_speech(kind, _QUIET_SECONDS, seed=_SEED, number=number, music=music)
+
+    def sound(number: int) -> Samples:
+        return without_speech(kind, _QUIET_SECONDS, seed=_SEED, number=number, music=music)
+
+    return [
+        Clip(f"{kind} {number}", "", _QUIET_SECONDS, partial(sound, number))
         for number in range(count)
     ]
-    return _predict(engine, [f"{kind} {number}" for number in range(count)], clips, options)
-
-
-def _predict(
-    engine: Engine,
-    rows: Sequence[Utterance] | Sequence[str],
-    clips: Sequence[Samples],
-    options: DecodingOptions,
-) -> list[Prediction]:
-    """Predictions of clips that lie in no corpus; a name instead of an utterance has no text."""
-    import time
-
-    from data.features import SAMPLE_RATE
-    from evaluation.prediction import Prediction
-
-    order = sorted(range(len(clips)), key=lambda index: len(clips[index]))
-    found: dict[int, Prediction] = {}
-    for start in range(0, len(order), _BATCH):
-        batch = order[start : start + _BATCH]
-        began = time.perf_counter()
-        said = engine.transcribe([clips[index] for index in batch], options)
-        seconds = (time.perf_counter() - began) / len(batch)
-        for index, one in zip(batch, said, strict=True):
-            row = rows[index]
-            name, text = (row, "") if isinstance(row, str) else (row.id, row.text)
-            found[index] = Prediction(
-                utterance_id=name,
-                reference=text,
-                hypothesis=one.text,
-                token_logprobs=one.token_logprobs,
-                audio_seconds=len(clips[index]) / SAMPLE_RATE,
-                compute_seconds=seconds,
-            )
-    return [found[index] for index in range(len(clips))]
-
-
-def _slug(title: str) -> str:
-    return re.sub(r"[^a-z0-9-]+", "-", title.lower().replace("% ", "percent ")).strip("-")

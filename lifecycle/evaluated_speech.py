@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +15,11 @@ from voiceforge.settings import PARAMS_FILE, Settings
 if TYPE_CHECKING:
     from data.sources.base import Reject
     from data.utterance import Utterance
+    from lifecycle.workspace import Workspace
     from voiceforge.params import DomainParams
 
-CORPUS, GENERAL = "corpus", "general:"
+CORPUS, GENERAL, EVERY = "corpus", "general:", "all"
+_SEED = 20
 LONGEST = 3600.0
 """Seconds that a recording of a table may last; what is trained on may last 30."""
 _TABLES = {".csv": "folder", ".tsv": "folder", ".json": "nemo-manifest", ".jsonl": "nemo-manifest"}
@@ -54,7 +58,9 @@ def read_speech(
     Args:
         given: a domain of params.yaml (its held-out split), a corpus folder, a CSV or TSV of
             `audio,text[,speaker,accent,...]`, a NeMo manifest, a folder that holds one table, or
-            "general:LANGUAGE" for readings by people of other packages.
+            "general:LANGUAGE" for readings by people of other packages (one language;
+            `general_languages` tells several apart). The name of a domain is that domain, also
+            where a file or folder is called so: see `also_there`.
         out: folder in which the corpus of a table is built; found there again.
         language: of a table's rows that name none.
         split: of a domain or a corpus folder; a domain's is "test" without it, a corpus is taken
@@ -70,6 +76,11 @@ def read_speech(
     if given.startswith(GENERAL):
         corpus = _build(settings, _general(settings, given), out / CORPUS, progress)
         return Speech(given, read_utterances(corpus / UTTERANCES), corpus)
+    domains = _domains(settings)
+    if given in domains:
+        from lifecycle.workspace import open_workspace
+
+        return domain_speech(open_workspace(given, settings), split or "test")
     if (path / UTTERANCES).is_file():
         return _chosen(given, read_utterances(path / UTTERANCES), path, split)
     if path.exists():
@@ -79,18 +90,80 @@ def read_speech(
         rejects = read_rejects(corpus / QUARANTINE)
         rows = read_utterances(corpus / UTTERANCES)
         return Speech(given, rows, corpus, rejects)
-    domains = _domains(settings)
-    if given not in domains:
-        raise UsageError(
-            f"There is no file, folder or domain {given!r}. Name a CSV or TSV with the columns "
-            "audio and text, a NeMo manifest, a corpus folder, or a domain of params.yaml"
-            f" ({', '.join(domains) or 'which has none'})."
-        )
-    from lifecycle import splits
-    from lifecycle.workspace import open_workspace
+    raise UsageError(
+        f"There is no file, folder or domain {given!r}. Name a CSV or TSV with the columns "
+        "audio and text, a NeMo manifest, a corpus folder, or a domain of params.yaml"
+        f" ({', '.join(domains) or 'which has none'})."
+    )
 
-    workspace = open_workspace(given, settings)
-    return _chosen(given, splits.read_splits(workspace), workspace.corpus, split or "test")
+
+def domain_speech(workspace: Workspace, split: str = "test") -> Speech:
+    """A split of a domain's corpus.
+
+    Raises:
+        UsageError: it has no utterances.
+        StageError: the domain has no splits yet.
+    """
+    from lifecycle import splits
+
+    name, rows = workspace.domain.name, splits.read_splits(workspace)
+    return _chosen(name, rows, workspace.corpus, split)
+
+
+def also_there(settings: Settings, given: str) -> str:
+    """What to tell of a domain that a file or folder is called like; "" where there is none."""
+    if given not in _domains(settings) or not Path(given).exists():
+        return ""
+    kind = "folder" if Path(given).is_dir() else "file"
+    return (
+        f"{given} is a domain of params.yaml and is heard as that. There is a {kind} of that name, "
+        f"too: for it write ./{given}."
+    )
+
+
+def general_languages(given: str) -> tuple[str, ...]:
+    """The languages that "general:en", "general:it,es" or "general:all" names; none for other
+    speech.
+
+    Raises:
+        UsageError: a language is named twice, or has no general speech.
+    """
+    from voiceforge.params.sources import READINGS
+
+    if not given.startswith(GENERAL):
+        return ()
+    known = sorted({one for languages in READINGS.values() for one in languages})
+    named = [one.strip() for one in given.removeprefix(GENERAL).split(",")]
+    if named == [EVERY]:
+        return tuple(known)
+    for language in named:
+        if language not in known:
+            raise UsageError(
+                f"There is no general speech in {language!r}. There is in: {', '.join(known)}."
+            )
+        if named.count(language) > 1:
+            raise UsageError(f"{given} names {language!r} twice.")
+    return tuple(named)
+
+
+def language_of(settings: Settings, given: str) -> str:
+    """The language that speech is in, where its name says it: general speech, a domain; else
+    English."""
+    from voiceforge.params import load_params
+
+    if given.startswith(GENERAL):
+        return given.removeprefix(GENERAL)
+    domain = load_params(settings.project / PARAMS_FILE).get(given)
+    return domain.language if domain else "en"
+
+
+def drawn(rows: Iterable[Utterance], longest: float = math.inf) -> list[Utterance]:
+    """The utterances with words of at most so many seconds, by a hash of their ids.
+
+    The first of them are a sample that depends on the ids alone, and more of them only add to it.
+    """
+    fit = [row for row in rows if row.text.strip() and row.duration <= longest]
+    return sorted(fit, key=lambda row: hashlib.sha256(f"{_SEED}:{row.id}".encode()).digest())
 
 
 def _chosen(name: str, rows: Sequence[Utterance], corpus: Path, split: str | None) -> Speech:
@@ -122,13 +195,8 @@ def _general(settings: Settings, given: str) -> DomainParams:
     """Readings by people that the registries have in a language."""
     from voiceforge.params.sources import READINGS
 
-    language = given.removeprefix(GENERAL)
+    (language,) = general_languages(given)
     sets = [name for name, languages in READINGS.items() if language in languages]
-    if not sets:
-        known = sorted({one for languages in READINGS.values() for one in languages})
-        raise UsageError(
-            f"There is no general speech in {language!r}. There is in: {', '.join(known)}."
-        )
     return _domain(
         settings,
         language,

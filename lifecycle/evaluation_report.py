@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lifecycle.evaluate import BASELINE, CANDIDATE, Evaluated
+from lifecycle.evaluated_speech import GENERAL
+from lifecycle.evaluated_texts import Texts
+from lifecycle.evaluation_speed import latency_of, streaming_of
 from voiceforge.errors import UsageError
 from voiceforge.files import write_json, write_text
 
@@ -20,14 +24,17 @@ if TYPE_CHECKING:
 JSON, PAGE = "report.json", "report.html"
 SCHEMA = 1
 """Version of report.json."""
+_DIGITS = 8
+"""Of a sha256 that tells two engines apart."""
 
 
 @dataclass(frozen=True)
 class Written:
-    """A report and the folder that it was written to."""
+    """A report, the folder that it was written to, and the smallest difference that matters."""
 
     folder: Path
     report: EvaluationReport
+    margin: float
 
 
 def write_report(
@@ -37,28 +44,47 @@ def write_report(
     confidence: float = 0.95,
     resamples: int = 10_000,
     seed: int = 20,
+    margin: float | None = None,
 ) -> Written:
     """Derive the report from predictions and write it; equal predictions give equal files.
+
+    Args:
+        margin: the smallest difference that matters, a fraction of words; by default that of
+            `evaluation.scanned.Question`.
 
     Raises:
         UsageError: nothing can be scored.
     """
     from evaluation.reports.evaluation import evaluation_report
     from evaluation.reports.evaluation_page import About, render_evaluation
+    from evaluation.scanned import Question
     from evaluation.slices import Resampling
+    from evaluation.text import normaliser_identity
+    from lifecycle.evaluated_confidence import calibrator_of, read_words
 
     described, resampling = evaluated.described, Resampling(confidence, resamples, seed)
+    question = Question() if margin is None else Question(margin=margin)
+    texts, titles = Texts.of(described), model_titles(evaluated)
     try:
         report = evaluation_report(
             evaluated.predictions[CANDIDATE],
             evaluated.predictions.get(BASELINE),
             evaluated.utterances,
-            names=(_short(evaluated.names[0]), _short(evaluated.names[1])),
-            normaliser=described["normaliser"],
+            names=(titles[CANDIDATE], titles.get(BASELINE, "")),
+            normaliser=normaliser_identity(texts.normaliser),
             language=described["speech"]["language"],
             resampling=resampling,
             snr=evaluated.snr,
-            robustness=_robustness(evaluated, resampling),
+            question=question,
+            robustness=_robustness(evaluated, texts, titles, resampling),
+            latency=latency_of(evaluated, titles),
+            streaming=streaming_of(evaluated, texts, titles, resampling),
+            replacements=texts.replacements,
+            terms=texts.terms,
+            terms_from=texts.terms_from,
+            is_general=str(described["speech"]["name"]).startswith(GENERAL),
+            words=read_words(evaluated.folder),
+            calibrator=calibrator_of(described),
         )
     except ValueError as error:
         raise UsageError(f"{evaluated.folder}: {error}") from error
@@ -68,9 +94,10 @@ def write_report(
         "confidence": confidence,
         "resamples": resamples,
         "seed": seed,
+        "margin": question.margin,
         **report.as_dict(),
     }
-    write_json(out / JSON, _finite(fields))
+    write_json(out / JSON, finite(fields))
     speech = described["speech"]
     about = About(
         speech=str(speech["name"]),
@@ -78,11 +105,14 @@ def write_report(
         facts={
             "speech": f"{speech['utterances']:,} utterances, sha256 {speech['sha256'][:16]}",
             **{
-                role: f"{model['name']}, engine sha256 {model['engine_sha256'][:16]}"
+                role: f"{model['name']}, engine {_engine(model)}"
                 for role, model in described["models"].items()
             },
+            **_compared(described),
             "intervals": f"{100 * confidence:g}%, {resamples:,} resamples, seed {seed}",
         },
+        margin=question.margin,
+        forced=described.get("forced", ()),
     )
     corpus = evaluated.corpus
     addresses = {
@@ -91,46 +121,87 @@ def write_report(
         if (corpus / one.audio).is_file()
     }
     write_text(out / PAGE, render_evaluation(report, about, addresses))
-    return Written(out, report)
+    return Written(out, report, question.margin)
 
 
-def _robustness(evaluated: Evaluated, resampling: Resampling) -> list[Robustness]:
+def _compared(described: Mapping[str, Any]) -> dict[str, str]:
+    """What `voiceforge compare` left out."""
+    found = described.get("compared")
+    if not found or found["utterances"] == max(found["of_candidate"], found["of_baseline"]):
+        return {}
+    return {
+        "compared": f"{found['utterances']:,} utterances of the same id and reference, of "
+        f"{found['of_candidate']:,} and {found['of_baseline']:,} heard"
+    }
+
+
+def model_titles(evaluated: Evaluated) -> dict[str, str]:
+    """What tables call each model, by role: with its engine where two models have two kinds or
+    precisions, and where two of one name have not, with the first digits of its sha256."""
+    models = evaluated.described["models"]
+    titles = {role: short(model["name"]) for role, model in models.items()}
+    marks = {role: model.get("engine") for role, model in models.items()}
+    differ = None not in marks.values() and len(set(marks.values())) == len(marks)
+    if len(set(titles.values())) == len(titles) and not (differ and len(models) > 1):
+        return titles
+    if not differ:
+        marks = {role: str(model["engine_sha256"])[:_DIGITS] for role, model in models.items()}
+    if len(set(marks.values())) < len(marks):
+        return titles  # one model twice
+    return {role: f"{name}, {marks[role]}" for role, name in titles.items()}
+
+
+def _engine(model: Mapping[str, Any]) -> str:
+    """Such as "ctranslate2:int8, sha256 0123456789abcdef"."""
+    named = f"{model['engine']}, " if "engine" in model else ""  # older folders do not say
+    return f"{named}sha256 {model['engine_sha256'][:16]}"
+
+
+def _robustness(
+    evaluated: Evaluated, texts: Texts, titles: Mapping[str, str], resampling: Resampling
+) -> list[Robustness]:
     """Of each model that heard the conditions."""
     from evaluation.reports.robustness import robustness
     from lifecycle.evaluated_conditions import read_conditions
 
     found = []
-    for role, name in zip((CANDIDATE, BASELINE), evaluated.names, strict=True):
-        if role not in evaluated.conditions:
-            continue
-        conditions, quiet = read_conditions(evaluated.conditions[role])
+    for role, title in titles.items():
+        heard, quiet = read_conditions(evaluated.conditions[role])
+        # Of two evaluations that are compared by force, each heard some utterances of its own.
+        known = {row.utterance_id for row in evaluated.predictions[role]}
+        shared = {
+            condition: [row for row in rows if row.utterance_id in known]
+            for condition, rows in heard.items()
+        }
+        conditions = {condition: rows for condition, rows in shared.items() if rows}
         if conditions:
             found.append(
                 robustness(
-                    _short(name),
+                    title,
                     evaluated.predictions[role],
                     conditions,
                     quiet,
                     evaluated.utterances,
-                    normaliser=evaluated.described["normaliser"]["name"],
+                    normaliser=texts.normaliser,
                     language=evaluated.described["speech"]["language"],
                     resampling=resampling,
+                    replacements=texts.replacements,
                 )
             )
     return found
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
     """A model as tables call it: of a folder's path the last parts."""
     if "://" in name or ":/" in name or os.sep not in name:
         return name
     return "/".join(Path(name).parts[-2:])
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """JSON knows no infinity: null is "no bound", as the schema says."""
     if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
+        return {key: finite(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(one) for one in value]
+        return [finite(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

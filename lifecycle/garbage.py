@@ -24,8 +24,9 @@ def unneeded(settings: Settings, domain: str, keep_runs: int) -> list[Garbage]:
     """Artifacts that are neither current, nor among the newest of their stage, nor evidence.
 
     Certificates are kept for good, and so is everything whose hash one of them names: the
-    predictions and splits behind it. The registry keeps its own copies of engines, adapters and
-    reports, so that an alias needs nothing from here. Leftovers of killed runs go too.
+    predictions and splits behind it, and the pages that its own leads to. The registry keeps its
+    own copies of engines, adapters and reports, so that an alias needs nothing from here. Leftovers
+    of killed runs go too.
 
     Args:
         keep_runs: newest artifacts kept of every stage.
@@ -89,7 +90,12 @@ def _evidence(store: ArtifactStore, domain: str) -> set[str]:
         if store.has_current(domain, pointer.stem):
             present.append(store.current(domain, pointer.stem))
     named = {sha256 for artifact in (*decided, *present) for sha256 in artifact.inputs.values()}
-    return named | {artifact.sha256 for artifact in present}
+    shown = {
+        sha256
+        for artifact in decided
+        for sha256 in artifact.summary.get(certificate.LINKED, {}).values()
+    }
+    return named | shown | {artifact.sha256 for artifact in present}
 
 
 def _leftovers(root: Path) -> list[Path]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lifecycle import adapter, engine, merged_model, reports, splits
+from lifecycle import adapter, calibration, engine, merged_model, reports, splits
 from lifecycle.artifacts import Artifact
 from lifecycle.base_model import base_model
 from lifecycle.code import code_version
@@ -34,7 +34,7 @@ PARAMETERS = "parameters.json"
 def make_model_card(workspace: Workspace) -> Artifact:
     """Write the card of the current model."""
     stages = (adapter.STAGE, merged_model.STAGE, engine.STAGE, splits.STAGE, reports.ACCURACY,
-              reports.ACCENT)  # fmt: skip
+              reports.ACCENT, calibration.STAGE)  # fmt: skip
     inputs = {stage: workspace.current(stage).sha256 for stage in stages}
     md5 = str(corpus_version(workspace)["md5"])
     parameters = {
@@ -63,6 +63,7 @@ def make_model_card(workspace: Workspace) -> Artifact:
             training=_training(trained),
             slices=slices,
             terms=workspace.current(reports.ACCURACY).summary.get("terms", ()),
+            confidences=workspace.current(calibration.STAGE).summary["levels"],
             confidence=domain.evaluation.confidence,
             corpus_md5=md5,
             hashes={

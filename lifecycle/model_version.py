@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lifecycle import adapter, engine, merged_model, model_card, predictions, replay, reports
+from lifecycle import (
+    adapter,
+    calibration,
+    engine,
+    merged_model,
+    model_card,
+    predictions,
+    replay,
+    reports,
+)
 from lifecycle.artifacts import Artifact
 from lifecycle.base_model import base_model
 from lifecycle.corpus import corpus_version
@@ -31,11 +40,13 @@ def make_model_version(workspace: Workspace) -> Artifact:
 
     adapter.check_parameters(workspace)
     engine_folder = engine.engine_folder(workspace.current(engine.STAGE))
-    stages = (adapter.STAGE, merged_model.STAGE, predictions.STAGE, *_REPORTS)
+    stages = (
+        adapter.STAGE, merged_model.STAGE, predictions.STAGE, calibration.STAGE, *_REPORTS,
+    )  # fmt: skip
     inputs = {stage: workspace.current(stage).sha256 for stage in stages}
     inputs[engine.STAGE] = engine_sha256(engine_folder)
     registry, name = open_registry(workspace.settings), workspace.domain.name
-    card = make_model_card(workspace)
+    card, calibrator = make_model_card(workspace), calibration.calibrator_file(workspace)
 
     def build(folder: Path, _: Path) -> Mapping[str, Any]:
         version = registry.register(
@@ -47,6 +58,7 @@ def make_model_version(workspace: Workspace) -> Artifact:
                 **{stage: workspace.current(stage).path for stage in _REPORTS},
                 model_card.STAGE: card.path,
             },
+            calibrator=calibrator,
         )
         known = registry.version(name, version)
         written = {
@@ -68,6 +80,8 @@ def make_model_version(workspace: Workspace) -> Artifact:
             "not have: it was deleted or replaced. Restore it, or delete that folder and run "
             "again: the model is then registered anew."
         )
+    # A version that was registered before its calibrator was fitted, or fitted anew.
+    registry.attach_calibrator(name, version, calibrator)
     registry.set_alias(name, CHALLENGER, version)
     return made
 
@@ -95,6 +109,10 @@ def _record(workspace: Workspace) -> RunRecord:
             metrics[f"word error rate {name}"] = float(row["word_error_rate"])
             if "base" in row:
                 metrics[f"base word error rate {name}"] = float(row["base"])
+    for row in workspace.current(calibration.STAGE).summary["levels"]:
+        for when in ("before", "after"):
+            if f"ece_{when}" in row:
+                metrics[f"calibration error of {row['level']}s {when}"] = float(row[f"ece_{when}"])
     name = f"corpora/{domain.name}"
     training = open_registry(workspace.settings).training_run(domain.name, trained.key)
     replayed = trained.inputs.get(replay.STAGE)

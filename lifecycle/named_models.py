@@ -10,9 +10,11 @@ from voiceforge.errors import UsageError
 from voiceforge.settings import Settings
 
 if TYPE_CHECKING:
+    from evaluation.model_calibrator import ModelCalibrator
     from serving.engines.contracts import Engine
+    from serving.engines.offered import EngineName
 
-BASE = "base:"
+BASE, REGISTERED = "base:", "models:/"
 MANNER = (
     "base:NAME (such as base:whisper-tiny.en), models:/DOMAIN@ALIAS, models:/DOMAIN/VERSION, or "
     "the path of a folder with an engine.json or with a Whisper model of Hugging Face"
@@ -22,45 +24,102 @@ MANNER = (
 
 def load_model(
     settings: Settings, model: str, say: Callable[[str], None] = lambda line: None
-) -> tuple[Engine, str]:
-    """Load what `model` names; returns the engine and its full name, aliases resolved.
+) -> tuple[Engine, str, ModelCalibrator | None]:
+    """Load what `model` names: the engine, its full name (aliases resolved), and its calibrator.
 
     Args:
         say: told what is downloaded.
 
     Raises:
         UsageError: it names nothing.
+        IntegrityError: engine or calibrator are not what was made.
     """
     from serving.engines import load_engine
 
     folder, name = engine_of(settings, model, say)
-    return load_engine(folder, threads=settings.threads), name
+    calibrator = model_calibrator(settings, folder, name)
+    return load_engine(folder, threads=settings.threads), name, calibrator
+
+
+def model_calibrator(settings: Settings, engine: Path, name: str) -> ModelCalibrator | None:
+    """The calibrator that is kept with a model, None for one that never had any.
+
+    Args:
+        engine, name: as `engine_of` found them.
+
+    Raises:
+        IntegrityError: it is gone, not the one that was attached, or of another engine.
+    """
+    from serving.confidence import StoredCalibrator, calibrator_beside
+    from serving.engines import engine_sha256
+
+    if name.startswith(REGISTERED):
+        from lifecycle.model_registry import open_registry
+        from serving.registry import parse_address
+
+        stored = open_registry(settings).calibrator(*parse_address(name))
+    else:
+        stored = StoredCalibrator(calibrator_beside(engine))
+    return stored.read(engine_sha256(engine))
 
 
 def engine_of(
-    settings: Settings, model: str, say: Callable[[str], None] = lambda line: None
+    settings: Settings,
+    model: str,
+    say: Callable[[str], None] = lambda line: None,
+    *,
+    engine: str | None = None,
 ) -> tuple[Path, str]:
-    """The engine folder of what `model` names, and its full name; raises as `load_model`."""
+    """The engine folder of what `model` names, and its full name.
+
+    Args:
+        engine: KIND:PRECISION of the engine (`serving.engines.offered`). A model that is given as
+            weights is built as that, without it as ctranslate2:int8.
+
+    Raises:
+        UsageError: as `load_model`; there is no such engine, or the model has another one.
+    """
+    from serving.engines.offered import DEFAULT, parse_engine
+
+    asked = None if engine is None else parse_engine(engine)
     if model.startswith(BASE):
-        return _base_engine(settings, model.removeprefix(BASE), say), model
-    if model.startswith("models:/"):
+        name = model.removeprefix(BASE)
+        return _base_engine(settings, name, asked or DEFAULT, say), model
+    if model.startswith(REGISTERED):
         from lifecycle.model_registry import open_registry
         from serving.registry import parse_address
 
         domain, version = parse_address(model)
         registry = open_registry(settings)
-        name = f"models:/{domain}/{registry.version(domain, version).version}"
-        return registry.model_folder(domain, version), name
+        name = f"{REGISTERED}{domain}/{registry.version(domain, version).version}"
+        return _checked(registry.model_folder(domain, version), name, asked), name
     folder = Path(model)
     if (folder / "engine.json").is_file():
-        return folder, model
+        return _checked(folder, model, asked), model
     if (folder / "config.json").is_file() and any(folder.glob("*.safetensors")):
-        return _own_engine(settings, folder), model
+        return _own_engine(settings, folder, asked or DEFAULT), model
     raise UsageError(f"{model!r} is no model: write {MANNER}.")
 
 
-def _base_engine(settings: Settings, name: str, say: Callable[[str], None]) -> Path:
-    """The base model as an int8 engine padded to 30 s, built once in the cache."""
+def _checked(folder: Path, model: str, asked: EngineName | None) -> Path:
+    """The folder of an engine that is built already, and may not be the one that was asked for."""
+    from serving.engines.description import read_description
+    from serving.engines.offered import engine_name
+
+    has = engine_name(read_description(folder))
+    if asked not in (None, has):
+        raise UsageError(
+            f"{model} has the engine {has}, and {asked} was asked for. Only weights can be built "
+            f"as another: {BASE}NAME, or a folder with a Whisper model of Hugging Face. Ask for "
+            f"{has}, or for none."
+        )
+    return folder
+
+
+def _base_engine(
+    settings: Settings, name: str, engine: EngineName, say: Callable[[str], None]
+) -> Path:
+    """The base model padded to 30 s."""
     from data.features import WINDOW_FRAMES
     from training.base_models import resolve
 
@@ -71,10 +130,10 @@ def _base_engine(settings: Settings, name: str, say: Callable[[str], None]) -> P
         timeout=settings.source_timeout,
         progress=say,
     )
-    return _built(settings, base.path, base.name, base.sha256, WINDOW_FRAMES, 0.0)
+    return _built(settings, base.path, base.name, base.sha256, engine, WINDOW_FRAMES, 0.0)
 
 
-def _own_engine(settings: Settings, model: Path) -> Path:
+def _own_engine(settings: Settings, model: Path, engine: EngineName) -> Path:
     """A model in Hugging Face's format, at the clip length that it was merged for, if it was."""
     from data.features import WINDOW_FRAMES
     from training.base_models import tensor_digest
@@ -86,20 +145,29 @@ def _own_engine(settings: Settings, model: Path) -> Path:
         trained = read_json(model / DESCRIPTION)
         frames, silence = int(trained["minimum_mel_frames"]), float(trained["trailing_silence"][1])
     name = f"{model.resolve().name}-{frames}-{silence:g}"
-    return _built(settings, model, name, tensor_digest(model), frames, silence)
+    return _built(settings, model, name, tensor_digest(model), engine, frames, silence)
 
 
 def _built(
-    settings: Settings, model: Path, name: str, sha256: str, frames: int, silence: float
+    settings: Settings,
+    model: Path,
+    name: str,
+    sha256: str,
+    engine: EngineName,
+    frames: int,
+    silence: float,
 ) -> Path:
-    """The int8 engine of a model, built once in the cache."""
-    from serving.engines import ctranslate2
+    """That engine of a model, built once in the cache."""
     from serving.engines.contracts import EngineSpec
+    from serving.engines.offered import DEFAULT, engine_module
     from voiceforge.files import new_folder
 
-    folder = settings.cache / "base-engines" / f"{name}-{sha256[:16]}"
+    built_as = "" if engine == DEFAULT else f"-{engine.kind}-{engine.precision}"
+    folder = settings.cache / "base-engines" / f"{name}{built_as}-{sha256[:16]}"
     if not (folder / "engine.json").is_file():
-        spec = EngineSpec("ctranslate2", "int8", frames, "en")
+        spec = EngineSpec(engine.kind, engine.precision, frames, "en")
         with new_folder(folder) as out:
-            ctranslate2.build(model, out, spec, source_sha256=sha256, trailing_silence=silence)
+            engine_module(engine.kind).build(
+                model, out, spec, source_sha256=sha256, trailing_silence=silence
+            )
     return folder

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from data.utterance import Utterance
 from lifecycle import engine as engines
 from lifecycle import splits
-from lifecycle.artifacts import Artifact
+from lifecycle.artifacts import Artifact, Question
 from lifecycle.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ STAGE = "predictions"
 BASE = "base_predictions"
 CHAMPION = "champion_predictions"
 FIRST_CHAMPION = "first_champion_predictions"
+DEV = "dev_predictions"
 VERSION = 1
 TABLE = "predictions.parquet"
 
@@ -49,6 +50,29 @@ def make_first_champion_predictions(workspace: Workspace, engine: Path) -> Artif
     return _predict(workspace, engine, FIRST_CHAMPION, None)
 
 
+def make_dev_predictions(workspace: Workspace) -> Artifact:
+    """The fine-tuned engine on the dev split: what its calibrator is fitted on."""
+    folder = engines.engine_folder(workspace.current(engines.STAGE))
+    return _predict(workspace, folder, DEV, None, split="dev")
+
+
+def leave_dev_predictions(workspace: Workspace, engine: Path, said: Sequence[Prediction]) -> None:
+    """Leave what an engine said of dev where `make_dev_predictions` looks for it.
+
+    They are parts, as of a run that was killed when it had heard everything. Should they be lost,
+    the engine hears dev again.
+
+    Args:
+        engine: its folder, wherever it lies now.
+        said: of the dev split, heard as every prediction is.
+    """
+    from evaluation.runners import write_predictions
+
+    asked = _question(workspace, engine, None, "dev")
+    if not workspace.store.holds(asked):
+        write_predictions(workspace.store.workspace(asked) / TABLE, said)
+
+
 def read(artifact: Artifact) -> list[Prediction]:
     from evaluation.runners import read_predictions
 
@@ -57,26 +81,31 @@ def read(artifact: Artifact) -> list[Prediction]:
 
 def test_utterances(workspace: Workspace) -> list[Utterance]:
     """The held-out utterances: texts, and voices where they can be kept apart, not trained on."""
-    return [row for row in splits.read_splits(workspace) if row.split == "test"]
+    return utterances_of(workspace, "test")
+
+
+def utterances_of(workspace: Workspace, split: str) -> list[Utterance]:
+    return [row for row in splits.read_splits(workspace) if row.split == split]
 
 
 def _predict(
-    workspace: Workspace, engine: Path, pointer: str, sample: Mapping[str, int] | None
+    workspace: Workspace,
+    engine: Path,
+    pointer: str,
+    sample: Mapping[str, int] | None,
+    *,
+    split: str = "test",
 ) -> Artifact:
-    from serving.engines import engine_sha256
-    from serving.engines.contracts import DECODING_VERSION
-
     params = workspace.domain.evaluation
-    identity = engine_sha256(engine)
-    table = workspace.current(splits.STAGE)
+    asked = _question(workspace, engine, sample, split)
 
     def build(folder: Path, scratch: Path) -> Mapping[str, Any]:
         from evaluation.runners import predict, write_predictions
-        from serving.engines import load_engine
+        from serving.engines.loading import OnDemand
 
-        clips = _sample(workspace, sample)
+        clips = _sample(utterances_of(workspace, split), sample)
         rows = predict(
-            load_engine(engine, threads=workspace.settings.threads),
+            OnDemand(engine, workspace.settings.threads),
             clips,
             workspace.corpus,
             batch_size=params.batch_size,
@@ -85,24 +114,43 @@ def _predict(
         )
         write_predictions(folder / TABLE, rows)
         return {
-            "engine_sha256": identity,
+            "engine_sha256": asked.inputs["engine"],
             "utterances": len(rows),
             "audio_seconds": round(sum(row.audio_seconds for row in rows), 1),
             "compute_seconds": round(sum(row.compute_seconds for row in rows), 1),
         }
 
     return workspace.make(
-        STAGE,
-        VERSION,
-        {"engine": identity, splits.STAGE: table.sha256},
-        {"batch_size": params.batch_size, "decoding": DECODING_VERSION, **(sample or {})},
-        build,
-        pointer=pointer,
+        asked.stage, asked.version, asked.inputs, asked.parameters, build, pointer=pointer
     )
 
 
-def _sample(workspace: Workspace, sample: Mapping[str, int] | None) -> Sequence[Utterance]:
-    clips = test_utterances(workspace)
+def _question(
+    workspace: Workspace, engine: Path, sample: Mapping[str, int] | None, split: str
+) -> Question:
+    """What predictions are asked for."""
+    from serving.engines import engine_sha256
+    from serving.engines.contracts import DECODING_VERSION
+
+    params = workspace.domain.evaluation
+    return workspace.question(
+        STAGE,
+        VERSION,
+        {
+            "engine": engine_sha256(engine),
+            splits.STAGE: workspace.current(splits.STAGE).sha256,
+        },
+        {
+            "batch_size": params.batch_size,
+            "decoding": DECODING_VERSION,
+            **(sample or {}),
+            # Artifacts of the test split are older than the others, and do not name it.
+            **({} if split == "test" else {"split": split}),
+        },
+    )
+
+
+def _sample(clips: Sequence[Utterance], sample: Mapping[str, int] | None) -> Sequence[Utterance]:
     if sample is None:
         return clips
     from evaluation.runners import stratified_sample

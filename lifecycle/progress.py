@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 State = Literal["working", "made", "unchanged"]
@@ -33,12 +33,28 @@ class Progress:
 
 Listener = Callable[[Progress], None]
 _listeners: list[Listener] = []
+_told_as: list[tuple[str, str]] = []
 
 
 def publish(progress: Progress) -> None:
     """Tell every listener of this process."""
+    if _told_as:
+        domain, stage = _told_as[-1]
+        progress = replace(
+            progress, domain=domain, stage=stage, message=progress.stage, state="working"
+        )
     for listener in tuple(_listeners):
         listener(progress)
+
+
+@contextlib.contextmanager
+def told_as(domain: str, stage: str) -> Iterator[None]:
+    """Tell what is published in the block as work of one stage: its parts are no stages."""
+    _told_as.append((domain, stage))
+    try:
+        yield
+    finally:
+        _told_as.pop()
 
 
 @contextlib.contextmanager

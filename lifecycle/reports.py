@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from data.utterance import Utterance
 from lifecycle import engine as engines
 from lifecycle import predictions
-from lifecycle.adapter import terms_of
 from lifecycle.artifacts import Artifact
+from lifecycle.evaluated_texts import domain_texts
+from lifecycle.replacements import normaliser_of, replacements_of
 from lifecycle.workspace import Workspace
 from voiceforge.files import read_json, write_json
 
 if TYPE_CHECKING:
+    from evaluation.replacements import Replacements
     from evaluation.reports.accent import AccentReport
     from evaluation.reports.accuracy import AccuracyReport
     from evaluation.reports.latency import LatencyReport
@@ -124,13 +126,10 @@ def read_terms(workspace: Workspace) -> TermReport | None:
 
 def report_inputs(workspace: Workspace) -> dict[str, str]:
     """What the accuracy and accent reports are made from: stage -> sha256."""
-    from evaluation.text import normaliser_identity
-
-    name = workspace.domain.evaluation.normaliser
     return {
         stage: workspace.current(stage).sha256
         for stage in (predictions.STAGE, predictions.BASE, "splits")
-    } | {"normaliser": str(normaliser_identity(name)["sha256"])}
+    } | {"normaliser": normaliser_of(workspace)["sha256"]}
 
 
 def compare(
@@ -155,6 +154,7 @@ def compare(
         "confidence": params.confidence,
         "resamples": params.resamples,
         "seed": params.seed,
+        "replacements": replacements_of(workspace),
     }
     minimum = workspace.domain.gates.minimum_words
     return (
@@ -172,7 +172,7 @@ def _from_predictions(workspace: Workspace, stage: str) -> Artifact:
         "seed": params.seed,
         "minimum_words": workspace.domain.gates.minimum_words,
     }
-    terms = terms_of(workspace) if stage == ACCURACY else ()
+    terms = domain_texts(workspace).terms if stage == ACCURACY else ()
     if terms:
         parameters["terms"] = list(terms)
 
@@ -212,6 +212,7 @@ def _count_terms(workspace: Workspace, terms: Sequence[str]) -> TermReport:
         confidence=params.confidence,
         resamples=params.resamples,
         seed=params.seed,
+        replacements=replacements_of(workspace),
     )
 
 
@@ -233,6 +234,7 @@ class _Shared(TypedDict):
     confidence: float
     resamples: int
     seed: int
+    replacements: Replacements | None
 
 
 def slice_row(part: Mapping[str, Any]) -> dict[str, Any]:

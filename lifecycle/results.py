@@ -11,9 +11,20 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lifecycle import adapter, certificate, corpus, engine, promotion, reports, validation
+from lifecycle import (
+    adapter,
+    calibration,
+    certificate,
+    corpus,
+    engine,
+    promotion,
+    reports,
+    validation,
+)
+from lifecycle.evaluated_texts import domain_texts
+from lifecycle.nemo import is_nemo
 from lifecycle.workspace import Workspace
-from voiceforge.files import write_json, write_text
+from voiceforge.files import sha256_json, write_json, write_text
 
 
 def results_folder(workspace: Workspace) -> Path:
@@ -38,9 +49,20 @@ def _adapter(workspace: Workspace, folder: Path) -> None:
     made = workspace.current(adapter.STAGE)
     curves = ("loss_curve", "dev_curve")
     figures = {key: value for key, value in made.summary.items() if key not in curves}
-    write_json(folder / "adapter.json", {"sha256": made.sha256, **figures})
+    write_json(
+        folder / "adapter.json", {"sha256": made.sha256, **_counted_with(workspace), **figures}
+    )
     _write_csv(folder / "loss.csv", made.summary["loss_curve"])
     _write_csv(folder / "dev.csv", made.summary["dev_curve"])
+
+
+def _counted_with(workspace: Workspace) -> dict[str, str]:
+    """Hashes of files that later stages count with, and whose content DVC does not see."""
+    if is_nemo(workspace):  # they are not counted with
+        return {}
+    texts = domain_texts(workspace)
+    terms = {"terms_sha256": sha256_json(list(texts.terms))} if texts.terms else {}
+    return {"normaliser_sha256": texts.identity["sha256"], **terms}
 
 
 def _engine(workspace: Workspace, folder: Path) -> None:
@@ -62,6 +84,10 @@ def _evaluation(workspace: Workspace, folder: Path) -> None:
             str(row["slice"]): {key: value for key, value in row.items() if key != "slice"}
             for row in terms
         }
+    figures["calibration"] = {
+        str(row["level"]): {key: value for key, value in row.items() if key != "level"}
+        for row in workspace.current(calibration.STAGE).summary["levels"]
+    }
     write_json(folder / "metrics.json", figures)
     _write_csv(folder / "accents.csv", accents)
 

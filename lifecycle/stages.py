@@ -9,10 +9,13 @@ from lifecycle.adapter import make_adapter
 from lifecycle.base_engine import STAGE as BASE_ENGINE
 from lifecycle.base_engine import make_base_engine
 from lifecycle.bento import make_bento
+from lifecycle.calibration import make_calibration
 from lifecycle.certificate import make_certificate
 from lifecycle.checks import required
 from lifecycle.corpus import corpus_version, make_corpus
+from lifecycle.domain_evaluation import make_evaluation_report
 from lifecycle.engine import make_engine
+from lifecycle.examination import make_forgetting_report, make_robustness_report
 from lifecycle.merged_model import make_merged_model
 from lifecycle.model_version import make_model_version
 from lifecycle.predictions import make_base_predictions, make_predictions
@@ -49,8 +52,10 @@ GROUPS: Mapping[str, tuple[Callable[[Workspace], object], ...]] = {
         make_predictions,
         required(checks.predictions_are_complete, "Delete the predictions and run again."),
         make_base_predictions,
+        make_calibration,
         make_accuracy_report,
         make_accent_report,
+        make_evaluation_report,
         make_latency_report,
     ),
     "promotion": (make_model_version, make_certificate, make_promotion, make_bento),
@@ -60,7 +65,14 @@ GROUPS: Mapping[str, tuple[Callable[[Workspace], object], ...]] = {
 MERGED = "merged_model"
 """A part of the group "engine" that can be asked for alone; DVC has no stage of it."""
 
-_PARTS: Mapping[str, tuple[Callable[[Workspace], object], ...]] = {MERGED: GROUPS["engine"][:2]}
+EXAMINATION = "examination"
+"""What takes too long for every run and no certificate asks for; nor has DVC a stage of it."""
+
+_PARTS: Mapping[str, tuple[Callable[[Workspace], object], ...]] = {
+    MERGED: GROUPS["engine"][:2],
+    # A language may have no readings to forget: that is said last.
+    EXAMINATION: (make_robustness_report, make_forgetting_report),
+}
 
 
 def check_group(group: str) -> None:

@@ -13,7 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from lifecycle import adapter, certificate, predictions, replay, reports, splits
+from lifecycle import (
+    adapter,
+    certificate,
+    predictions,
+    replay,
+    reports,
+    signal_to_noise,
+    splits,
+)
 from lifecycle.artifacts import MANIFEST, Artifact
 from lifecycle.workspace import Workspace
 from voiceforge.files import read_json, write_json
@@ -102,6 +110,10 @@ def find_traces(
         for report in store.history(domain, stage):
             if words & set(report.inputs.values()):  # they quote what was heard worst
                 remove.add(f"{stage}/{report.key}")
+    heard = {table.sha256 for table in held if table.stage == splits.STAGE}
+    for measured in store.history(domain, signal_to_noise.STAGE):  # it names their utterances
+        if heard & set(measured.inputs.values()):
+            remove.add(f"{signal_to_noise.STAGE}/{measured.key}")
     sides = _Sides(workspace, speaker, forgotten, tables)
     known = registry.versions(domain) if registry else []
     versions = {

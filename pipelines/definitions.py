@@ -1,18 +1,26 @@
-"""The Dagster code location: assets, checks, the lifecycle job and a weekly schedule a domain."""
+"""The Dagster code location: assets, checks, their jobs and a weekly schedule a domain."""
 
 import dagster as dg
 
-from assets import corpus, delivery, evaluation, model
+from assets import corpus, delivery, evaluation, examination, model
+from assets.common import GROUP
+from lifecycle.stages import EXAMINATION
 from voiceforge.params import DomainParams, load_params
 from voiceforge.settings import PARAMS_FILE, load_settings
 
 JOB = "lifecycle"
-_MODULES = (corpus, model, evaluation, delivery)
+_MODULES = (corpus, model, evaluation, delivery, examination)
 
 lifecycle = dg.define_asset_job(
     JOB,
-    selection=dg.AssetSelection.all(),
+    selection=dg.AssetSelection.groups(GROUP),
     description="From recordings to a served, proven model, for one domain.",
+)
+
+examine = dg.define_asset_job(
+    "examine",
+    selection=dg.AssetSelection.groups(EXAMINATION),
+    description="What a domain's model forgot, and how it bears noise: minutes, made on demand.",
 )
 
 
@@ -40,7 +48,7 @@ def build_definitions() -> dg.Definitions:
     return dg.Definitions(
         assets=dg.load_assets_from_modules(_MODULES),
         asset_checks=dg.load_asset_checks_from_modules(_MODULES),
-        jobs=[lifecycle],
+        jobs=[lifecycle, examine],
         schedules=[_schedule(domain) for domain in params.values()],
         # One process: eight trivial assets take 4 s in it and 80 s in a process each.
         executor=dg.in_process_executor,

@@ -10,6 +10,7 @@ import json
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -21,9 +22,10 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from data.features import SAMPLE_RATE
+from serving.confidence import calibrated
 from serving.engines.contracts import DecodingOptions, Samples, Transcript
 from serving.live_model import LiveModel, Served
-from serving.streaming.session import StreamEvent, StreamSession
+from serving.streaming.session import Final, StreamEvent, StreamSession
 from serving.transcription import transcribe_upload
 from serving.uploads import BadUploadError, UploadTooLargeError, read_upload
 from voiceforge.errors import AudioError
@@ -75,8 +77,9 @@ class Api:
         try:
             upload = await read_upload(request, MOST_BYTES)
             work = partial(
-                transcribe_upload, served.engine, upload.content, upload.name, longest=MOST_SECONDS
-            )
+                transcribe_upload, served.engine, upload.content, upload.name,
+                longest=MOST_SECONDS, calibrator=served.calibrator,
+            )  # fmt: skip
             transcript = await self._compute(work)
         except UploadTooLargeError:
             return _error(
@@ -146,7 +149,7 @@ class Api:
                 samples, pending = _samples(pending[:whole]), pending[whole:]
                 events = await self._compute(partial(_advance, session, samples, finished))
                 for event in events:
-                    await socket.send_json(event.as_dict())
+                    await socket.send_json(calibrated_event(event, served).as_dict())
                 if finished:
                     await socket.send_json({"type": "end"})
                     await socket.close()
@@ -158,6 +161,17 @@ class Api:
 def _advance(session: StreamSession, samples: Samples, finished: bool) -> list[StreamEvent]:
     events = session.accept(samples) if len(samples) else []
     return events + session.finish() if finished else events
+
+
+def calibrated_event(event: StreamEvent, served: Served) -> StreamEvent:
+    """A final result with what the model's calibrator makes of its confidences."""
+    if not isinstance(event, Final):
+        return event
+    # Streams are heard in the engine's own language.
+    language = served.engine.description.language
+    seconds = event.end - event.start
+    sure = calibrated(event.confidence, event.words, seconds, language, served.calibrator)
+    return replace(event, confidence=sure.text, words=sure.words, calibrated=sure.calibrated)
 
 
 def _samples(pcm: bytes) -> Samples:
@@ -191,6 +205,7 @@ def _describe(served: Served) -> dict[str, Any]:
         "kind": description.kind,
         "precision": description.precision,
         "language": description.language,
+        "calibrated": list(served.calibrator.fitted) if served.calibrator else [],
     }
 
 

@@ -12,6 +12,7 @@ from importlib.metadata import version as installed
 from pathlib import Path
 
 from experiments.certificate import verify_certificate
+from serving.confidence import recorded_as
 from serving.engines import engine_sha256
 from serving.registry import CERTIFICATE
 from voiceforge.errors import IntegrityError, StageError
@@ -34,17 +35,24 @@ _TAIL = 2000
 
 
 def build_bento(
-    domain: str, version: str, *, engine: Path, certificate: Path | None, project: Path
+    domain: str,
+    version: str,
+    *,
+    engine: Path,
+    certificate: Path | None,
+    project: Path,
+    calibrator: Path | None = None,
 ) -> str:
     """Package a certified engine; returns the Bento's tag, `DOMAIN:HASH`.
 
-    The hash covers engine, certificate and version, and a Bento that is there already is not
-    built again. Bentos lie under BENTOML_HOME (by default the project's).
+    The hash covers engine, certificate, calibrator and version, and a Bento that is there already
+    is not built again. Bentos lie under BENTOML_HOME (by default the project's).
 
     Args:
         engine: engine folder.
         certificate: folder with the certificate of exactly this engine.
         project: folder with params.yaml.
+        calibrator: file of this engine's calibrator, None where it has none.
 
     Raises:
         IntegrityError: there is no certificate, or it does not let this engine reach users.
@@ -59,7 +67,8 @@ def build_bento(
     fields, sha = read_json(certificate / CERTIFICATE), engine_sha256(engine)
     verify_certificate(fields, sha)
     home = Path(os.environ.get("BENTOML_HOME") or load_settings(start=project).bentoml_home)
-    tag = f"{domain}:{sha256_json([sha, fields, version])[:16]}"
+    carried = [read_json(calibrator)] if calibrator else []
+    tag = f"{domain}:{sha256_json([sha, fields, version, *carried])[:16]}"
     name, hash_ = tag.split(":")
     if (home / "bentos" / name / hash_ / "bento.yaml").is_file():
         return tag
@@ -69,9 +78,15 @@ def build_bento(
         _write_context(context, tag)
         job = {
             "tag": tag,
-            "labels": {"domain": domain, "version": version, "engine": sha[:16]},
+            "labels": {
+                "domain": domain,
+                "version": version,
+                "engine": sha[:16],
+                **({"calibrator": recorded_as(calibrator)} if calibrator else {}),
+            },
             "engine": str(engine.resolve()),
             "certificate": str(certificate.resolve()),
+            "calibrator": str(calibrator.resolve()) if calibrator else "",
             "context": str(context),
             "packages": [f"{name}=={installed(name)}" for name in REQUIREMENTS],
         }

@@ -21,6 +21,8 @@ def build(job: dict[str, Any]) -> None:
         folder = Path(model.path)
         shutil.copytree(job["engine"], folder / "engine")
         shutil.copytree(job["certificate"], folder, dirs_exist_ok=True)
+        if job["calibrator"]:
+            shutil.copy(job["calibrator"], folder)
     name, version = tag.split(":")
     bentoml.build(
         "serving.service:VoiceForge",

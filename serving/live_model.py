@@ -1,8 +1,9 @@
 """The model that is being served: found, verified, loaded, and exchanged when the champion changes.
 
 A model is served only when its certificate says so for exactly this engine and every file is what
-was built. When the alias points at something else than that, the old model stays and an alarm is
-logged: an alias moved by hand serves nothing new.
+was built, its calibrator included, without which the same confidences would mean something else.
+When the alias points at something else than that, the old model stays and an alarm is logged: an
+alias moved by hand serves nothing new.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from evaluation.model_calibrator import ModelCalibrator
 from experiments.certificate import verify_certificate
+from serving.confidence import StoredCalibrator
 from serving.engines import engine_sha256, load_engine
 from serving.engines.contracts import Engine
 from serving.registry import CERTIFICATE, CHAMPION, Registry
@@ -35,6 +38,8 @@ class Candidate:
         version: "" for an engine folder.
         certificate: folder with its latest certificate, None where there is none.
         needs_certificate: False only for a folder that the operator named by hand.
+        calibrator: of the engine, with the hash that was recorded of it: one that is fitted anew
+            makes another candidate.
     """
 
     name: str
@@ -42,17 +47,22 @@ class Candidate:
     engine: Path
     certificate: Path | None
     needs_certificate: bool = True
+    calibrator: StoredCalibrator = field(default_factory=StoredCalibrator)
 
 
 @dataclass(frozen=True)
 class Served:
-    """A loaded model; `certified` says whether a certificate was verified for it."""
+    """A loaded model; `certified` says whether a certificate was verified for it.
+
+    `calibrator` makes its confidences probabilities, where it has one.
+    """
 
     name: str
     version: str
     engine_sha256: str
     certified: bool
     engine: Engine
+    calibrator: ModelCalibrator | None = None
 
     @property
     def label(self) -> str:
@@ -77,6 +87,7 @@ class FolderSource:
     version: str = ""
     certificate: Path | None = None
     needs_certificate: bool = False
+    calibrator: StoredCalibrator = field(default_factory=StoredCalibrator)
 
     def find(self) -> Candidate:
         return Candidate(
@@ -85,6 +96,7 @@ class FolderSource:
             self.folder,
             self.certificate,
             self.needs_certificate,
+            self.calibrator,
         )
 
 
@@ -109,6 +121,7 @@ class RegistrySource:
             version,
             self._registry.model_folder(domain, version),
             self._registry.latest_certificate(domain, version),
+            calibrator=self._registry.calibrator(domain, version),
         )
 
     def _only_domain(self) -> str:
@@ -194,7 +207,8 @@ def _load(candidate: Candidate, threads: int) -> Served:
 
     Raises:
         IntegrityError: there is no certificate, it is not for this engine or does not promote,
-            or a file of the engine is not what was built.
+            a file of the engine is not what was built, or its calibrator is gone, was changed or
+            is another engine's.
     """
     sha = engine_sha256(candidate.engine)
     if candidate.certificate is not None:
@@ -210,4 +224,5 @@ def _load(candidate: Candidate, threads: int) -> Served:
         engine_sha256=sha,
         certified=candidate.certificate is not None,
         engine=load_engine(candidate.engine, threads),
+        calibrator=candidate.calibrator.read(sha),
     )

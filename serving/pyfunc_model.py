@@ -24,10 +24,14 @@ class VoiceForgeModel(PythonModel):  # type: ignore[misc]
             )
         from pathlib import Path
 
-        from serving.engines import load_engine
+        from serving.confidence import calibrator_beside, read_calibrator
+        from serving.engines import engine_sha256, load_engine
 
         threads = int(os.environ.get("VOICEFORGE_THREADS", len(os.sched_getaffinity(0))))
-        self.engine = load_engine(Path(context.artifacts["engine"]), threads)
+        folder = Path(context.artifacts["engine"])
+        self.engine = load_engine(folder, threads)
+        beside = calibrator_beside(folder)
+        self.calibrator = read_calibrator(beside, engine_sha256(folder)) if beside else None
 
     # MLflow makes a signature of the type hints, and none of its types fits the result.
     def predict(self, context, model_input: list[str]):  # type: ignore[no-untyped-def]
@@ -35,7 +39,10 @@ class VoiceForgeModel(PythonModel):  # type: ignore[misc]
 
         from serving.transcription import transcribe_file
 
-        return [transcribe_file(self.engine, Path(path)).as_dict() for path in model_input]
+        return [
+            transcribe_file(self.engine, Path(path), calibrator=self.calibrator).as_dict()
+            for path in model_input
+        ]
 
 
 mlflow.models.set_model(VoiceForgeModel())

@@ -16,6 +16,7 @@ import bentoml
 from starlette.exceptions import HTTPException
 
 from serving.api import Api
+from serving.confidence import CALIBRATOR, StoredCalibrator
 from serving.live_model import FolderSource, LiveModel, RegistrySource, Source
 from serving.registry import Registry, parse_address
 from voiceforge.errors import UsageError
@@ -69,12 +70,17 @@ def _packaged(model: bentoml.models.BentoModel) -> Source:
     stored = model.resolve()
     folder = Path(stored.path)
     labels = stored.info.labels
+    calibrator = folder / CALIBRATOR
     return FolderSource(
         folder / "engine",
         name=labels["domain"],
         version=labels["version"],
         certificate=folder,
         needs_certificate=True,
+        calibrator=StoredCalibrator(
+            calibrator if calibrator.is_file() else None,
+            labels.get("calibrator", ""),  # a Bento that was built before has no such label
+        ),
     )
 
 

@@ -19,7 +19,7 @@ from training.attempts import Attempts, History
 from training.backends import prepare
 from training.clips import batch_frames
 from training.failures import NotFiniteError, note_failure, refuse_to_repeat
-from training.machine import Device, choose_device, peak_memory, versions
+from training.machine import Device, choose_device, versions
 from training.news import News, OnProgress
 from training.prepared import PreparedRun
 from training.ranks import Ranks, deal
@@ -36,6 +36,7 @@ from training.teacher import LESSONS, Teacher
 from training.trainer import PlannedTrainer, trainer_arguments
 from voiceforge.errors import StageError
 from voiceforge.files import new_folder, write_json
+from voiceforge.memory import peak_memory
 
 if TYPE_CHECKING:
     from training.backends import Run

@@ -1,12 +1,9 @@
-"""What the machine offers a training process, and what the process took of it."""
+"""What the machine offers a training process."""
 
 from __future__ import annotations
 
-import resource
-import sys
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 
 from voiceforge.errors import UsageError
 
@@ -62,17 +59,6 @@ def choose_device(asked: str) -> Device:
     return Device(
         "cpu", "float32", f"float32 since this processor has no bfloat16 instructions{where}"
     )
-
-
-def peak_memory() -> int:
-    """Highest resident set of this process so far, in bytes."""
-    status = Path("/proc/self/status")
-    if status.is_file():  # getrusage would also count the process that started this one
-        for line in status.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def versions() -> dict[str, str]:

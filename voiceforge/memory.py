@@ -1,9 +1,12 @@
-"""How this process's C library keeps memory."""
+"""How much memory this process has used, and how its C library keeps it."""
 
 from __future__ import annotations
 
 import ctypes
 import os
+import resource
+import sys
+from pathlib import Path
 
 # From glibc's malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
@@ -38,3 +41,14 @@ def keep_freed_memory() -> bool:
             set_option(_ARENA_MAX, 1),
         ]
     )
+
+
+def peak_memory() -> int:
+    """Highest resident set of this process so far, in bytes."""
+    status = Path("/proc/self/status")
+    if status.is_file():  # getrusage would also count the process that started this one
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -9,6 +9,7 @@ from typing import Any
 from data.utterance import Utterance
 from evaluation.comparison import Comparison
 from evaluation.prediction import Prediction
+from evaluation.replacements import Replacements, rules_name
 from evaluation.reports.accuracy import SliceAccuracy, read_report, slice_accuracy
 from evaluation.slices import Resampling, score, slices_of
 
@@ -79,6 +80,7 @@ def accent_report(
     confidence: float,
     resamples: int,
     seed: int,
+    replacements: Replacements | None = None,
 ) -> AccentReport:
     """Compute the accent report; arguments as `accuracy_report`.
 
@@ -88,8 +90,8 @@ def accent_report(
         ValueError: predictions are of other utterances.
     """
     resampling = Resampling(confidence, resamples, seed)
-    rows = score(candidate, utterances, normaliser=normaliser, language=language)
-    others = score(baseline, utterances, normaliser=normaliser, language=language)
+    how: Any = {"normaliser": normaliser, "language": language, "replacements": replacements}
+    rows, others = score(candidate, utterances, **how), score(baseline, utterances, **how)
     spoken = [row for row in rows if row.words]
     parts = [part for part in slices_of(spoken) if part.kind == "accent"]
     slices = [slice_accuracy(rows, others, part, resampling) for part in parts]
@@ -97,7 +99,7 @@ def accent_report(
     return AccentReport(
         candidate=candidate_name,
         baseline=baseline_name,
-        normaliser=normaliser,
+        normaliser=rules_name(normaliser, replacements),
         language=language,
         slices=tuple(slices),
         minimum_words=minimum_words,

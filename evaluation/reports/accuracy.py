@@ -11,6 +11,7 @@ from evaluation.comparison import Comparison, Slice
 from evaluation.estimate import Estimate
 from evaluation.metrics import WordErrors, character_error_rate, word_errors
 from evaluation.prediction import Prediction
+from evaluation.replacements import Replacements, rules_name
 from evaluation.slices import (
     Resampling,
     Scored,
@@ -113,6 +114,7 @@ def accuracy_report(
     confidence: float,
     resamples: int,
     seed: int,
+    replacements: Replacements | None = None,
 ) -> AccuracyReport:
     """Compute the accuracy report.
 
@@ -121,13 +123,15 @@ def accuracy_report(
         baseline: predictions of another model, of all the same utterances or of a sample;
             comparisons use the utterances that both heard.
         utterances: the test split.
+        normaliser: of `evaluation.text`.
+        replacements: applied after it (`evaluation.replacements`).
 
     Raises:
         ValueError: no words were predicted, or predictions are of other utterances.
     """
     resampling = Resampling(confidence, resamples, seed)
-    rows = score(candidate, utterances, normaliser=normaliser, language=language)
-    others = score(baseline, utterances, normaliser=normaliser, language=language)
+    how: Any = {"normaliser": normaliser, "language": language, "replacements": replacements}
+    rows, others = score(candidate, utterances, **how), score(baseline, utterances, **how)
     spoken = [row for row in rows if row.words]
     parts = [part for part in slices_of(spoken) if part.kind != "accent"]
     if not parts:
@@ -135,7 +139,7 @@ def accuracy_report(
     return AccuracyReport(
         candidate=candidate_name,
         baseline=baseline_name,
-        normaliser=normaliser,
+        normaliser=rules_name(normaliser, replacements),
         language=language,
         slices=tuple(slice_accuracy(rows, others, part, resampling) for part in parts),
         worst=_worst(rows, others),

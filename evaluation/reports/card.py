@@ -54,6 +54,7 @@ class ModelCard:
         training: facts of the training in a few words each, by name.
         slices: rows of `lifecycle.reports.slice_row`; the first is all speech.
         terms: rows about the vocabulary, may be empty.
+        confidences: rows of the stage calibration, one a level.
         corpus_md5: DVC's hash of the corpus.
         hashes: sha256 of what the model was made from and is, by name.
         limits: a sentence each.
@@ -69,6 +70,7 @@ class ModelCard:
     training: Mapping[str, str]
     slices: Sequence[Mapping[str, Any]]
     terms: Sequence[Mapping[str, Any]]
+    confidences: Sequence[Mapping[str, Any]]
     confidence: float
     corpus_md5: str
     hashes: Mapping[str, str]
@@ -84,6 +86,7 @@ def render_card(card: ModelCard) -> str:
     parts += ["## How well it hears", _slices(card)]
     if card.terms:
         parts += ["## Terms of its vocabulary", _terms(card)]
+    parts += ["## What its confidence is worth", _confidences(card.confidences)]
     parts += ["## Intended use", _use(card), "## Limits", _list(card.limits)]
     parts += ["## Energy and cost", _facts(card.energy)]
     parts += ["## How to make it again", _reproduction(card)]
@@ -201,6 +204,33 @@ def _terms(card: ModelCard) -> str:
     return _table(columns, rows)
 
 
+def _confidences(rows: Sequence[Mapping[str, Any]]) -> str:
+    columns = ("of", "calibrator, fitted on dev", "calibration error on test", "calibrated",
+               "judged on")  # fmt: skip
+    cells = []
+    for row in rows:
+        level = row["level"]
+        fitted = (
+            f"{row['calibrator']}, {row['fitted_on']:,} {level}s, {row['fitted_on_errors']:,} wrong"
+            if row["fitted"]
+            else f"none: {row['unfitted']}"
+        )
+        before = after = on = ""
+        if "ece_before" in row:
+            before = f"{row['ece_before']:.3f}"
+            on = f"{row['units']:,} {level}s of {row['texts']:,} texts"
+        if "ece_after" in row:
+            before = f"{before} {_fractions(row, 'ece_before')}"
+            after = f"{row['ece_after']:.3f} {_fractions(row, 'ece_after')}"
+        cells.append((f"{level}s", fitted, before, after, on))
+    return (
+        f"{_table(columns, cells)}\n\nThe calibration error is the mean distance between "
+        "confidence and the share that is right (ECE, 15 bins at most). `calibrator.json` is "
+        "stored with the model; where none could be fitted a confidence orders answers and is no "
+        "probability."
+    )
+
+
 def _use(card: ModelCard) -> str:
     return (
         f"Transcription of speech in {card.language!r} like that of the tables above, read or "
@@ -244,6 +274,10 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [columns, ["---"] * len(columns), *rows]
     cells = ([str(cell).replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines)
     return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+
+
+def _fractions(row: Mapping[str, Any], name: str) -> str:
+    return f"[{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
 
 
 def _interval(row: Mapping[str, Any], prefix: str) -> str:

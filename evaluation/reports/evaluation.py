@@ -7,21 +7,27 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from data.utterance import Utterance
-from evaluation.calibration import Calibration, measure_calibration
-from evaluation.confidence import judge_utterances
 from evaluation.cuts import DIMENSIONS, Dimension, cut, facts_of
+from evaluation.forgetting import Forgetting, forgetting
 from evaluation.mapsswe import Mapsswe
 from evaluation.marks import MarkScore, mark_scores, mark_table
 from evaluation.metrics import WordErrors, character_counts, pooled, utterance_counts
+from evaluation.model_calibrator import ModelCalibrator
 from evaluation.pairing import matched_pairs, paired_rows
 from evaluation.prediction import Prediction
+from evaluation.replacements import Replacements, replacing_identity, text_rules
+from evaluation.reports.confidence import ConfidenceReport, Split, evaluated_confidence
+from evaluation.reports.evaluated_latency import EvaluatedLatency
+from evaluation.reports.evaluated_streaming import ModelStreaming
+from evaluation.reports.evaluation_entities import EvaluatedEntities, evaluated_entities
+from evaluation.reports.evaluation_terms import EvaluatedTerms, evaluated_terms
 from evaluation.reports.robustness import Robustness
 from evaluation.scan import scan
 from evaluation.scanned import Question, Scan
 from evaluation.slices import Resampling, Scored, score
+from evaluation.translation import Bleu, bleu
 from evaluation.verdict import Answer
 
-_BINS, _UNITS_IN_BIN = 15, 20
 SHOWN = 300
 """Utterances that a page lists at most."""
 
@@ -35,6 +41,7 @@ class ModelFigures:
         characters: counts of characters.
         silent: utterances with words for which it said nothing.
         invented: words that it said where the reference has none.
+        bleu: on the texts as they were written.
         marks: punctuation by kind and capitals, on the texts as they were written.
         audio_seconds: heard.
         compute_seconds: that it took, on the machine and threads of the run.
@@ -45,6 +52,7 @@ class ModelFigures:
     characters: WordErrors
     silent: int
     invented: int
+    bleu: Bleu
     marks: Mapping[str, MarkScore]
     audio_seconds: float
     compute_seconds: float
@@ -97,11 +105,18 @@ class EvaluationReport:
         answer: whether the candidate is better; None without a baseline.
         answered: the same in words, with its figures; "" without a baseline.
         matched_pairs: NIST's test on the same utterances; None without a baseline.
-        calibration: of the candidate's confidence in whole utterances (the mean of its tokens'
-            log-probabilities); None where its engine gives no log-probabilities.
+        calibration: what the candidate's confidence in utterances and words is worth, as it is and
+            through the calibrator that is stored with the model; None where its engine gives no
+            log-probabilities.
         robustness: of the candidate and the baseline under test conditions, if they heard them.
+        latency: of the models that were timed, None where none was.
+        streaming: of the models that were streamed.
         listed: utterances with errors, most errors first, at most `SHOWN`.
         with_errors: how many utterances have errors.
+        entities: numbers, dates and names of the texts as they were written.
+        terms: of a list; None where none was given.
+        forgetting: of general speech beside a baseline; else None.
+        unshared: utterances that the candidate heard and the baseline did not: they are left out.
     """
 
     language: str
@@ -112,10 +127,16 @@ class EvaluationReport:
     answered: str
     scan: Scan
     matched_pairs: Mapsswe | None
-    calibration: Calibration | None
+    calibration: ConfidenceReport | None
     listed: tuple[Listed, ...]
     with_errors: int
+    unshared: int
+    entities: EvaluatedEntities
+    terms: EvaluatedTerms | None = None
+    forgetting: Forgetting | None = None
     robustness: tuple[Robustness, ...] = ()
+    latency: EvaluatedLatency | None = None
+    streaming: tuple[ModelStreaming, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         fields = asdict(self)
@@ -138,6 +159,14 @@ def evaluation_report(
     snr: Mapping[str, float | None] | None = None,
     question: Question | None = None,
     robustness: Sequence[Robustness] = (),
+    replacements: Replacements | None = None,
+    terms: Sequence[str] = (),
+    terms_from: str = "",
+    is_general: bool = False,
+    words: Split | None = None,
+    calibrator: ModelCalibrator | None = None,
+    latency: EvaluatedLatency | None = None,
+    streaming: Sequence[ModelStreaming] = (),
 ) -> EvaluationReport:
     """Derive everything from predictions.
 
@@ -145,19 +174,32 @@ def evaluation_report(
         candidate: of the model reported on; each utterance at most once.
         baseline: of a second model; what only one of them heard is left out.
         names: of both.
-        normaliser: of `evaluation.text.normaliser_identity`.
+        normaliser: identity of the named normaliser; its `name` is what is applied.
         snr: signal-to-noise ratio in dB by utterance id, as far as it is known.
         question: see `evaluation.scanned`.
         robustness: of `evaluation.reports.robustness`, passed on.
+        replacements: applied after the normaliser; its identity is then that of both.
+        terms: to count, as they are written.
+        terms_from: where they are from, as the user named it.
+        is_general: whether the speech is general, so that losing on it is forgetting.
+        words: the words of what the candidate said with their tokens; None where that is unknown.
+        calibrator: that is stored with the candidate.
+        latency, streaming: of `evaluated_latency` and `evaluated_streaming`, likewise.
 
     Raises:
         ValueError: no reference words, or predictions that do not belong together.
     """
-    how = {"normaliser": normaliser["name"], "language": language}
-    rows = list(score(candidate, utterances, **how))
+    name = normaliser["name"]
+
+    def scored(heard: Sequence[Prediction]) -> tuple[Scored, ...]:
+        return score(
+            heard, utterances, normaliser=name, language=language, replacements=replacements
+        )
+
+    rows = list(scored(candidate))
     others: list[Scored] | None = None
     if baseline is not None:
-        rows, others = paired_rows(rows, score(baseline, utterances, **how), shared_only=True)
+        rows, others = paired_rows(rows, scored(baseline), shared_only=True)
     if not any(row.words for row in rows):
         raise ValueError("No utterance has a reference with words in it to compare with.")
     facts = facts_of([row.utterance for row in rows], [row.words for row in rows], snr or {})
@@ -167,44 +209,51 @@ def evaluation_report(
     )
     places = {name: cut(facts, name) for name in dimensions}
     verdict = found.overall.verdict
+    rules = text_rules(name, language, replacements)
     compared = others is not None
+    heard, theirs = _of(rows, candidate), _of(others, baseline) if others and baseline else None
     return EvaluationReport(
         language=language,
-        normaliser=normaliser,
-        candidate=_figures(names[0], rows, candidate, language),
-        baseline=_figures(names[1], others, baseline, language) if others and baseline else None,
+        normaliser=replacing_identity(name, replacements),
+        candidate=_figures(names[0], rows, heard, language),
+        baseline=_figures(names[1], others, theirs, language) if others and theirs else None,
         answer=(verdict.answer if verdict else "cannot tell") if compared else None,
         answered=(verdict.text if verdict else f"Cannot tell: {found.overall.too_small}.")
         if compared
         else "",
         scan=found,
         matched_pairs=matched_pairs(rows, others) if others else None,
-        calibration=_calibration(rows, candidate, resampling),
+        calibration=evaluated_confidence(
+            candidate, rows, words, rules, calibrator=calibrator, language=language,
+            resampling=resampling,
+        ),
         listed=_listed(rows, others, places),
         with_errors=sum(row.errors > 0 for row in rows),
+        unshared=len(candidate) - len(rows),
+        entities=evaluated_entities(
+            rows, heard, theirs, language=language, resampling=resampling
+        ),
+        terms=evaluated_terms(
+            rows, others, terms, normalise=rules, source=terms_from, resampling=resampling
+        ) if terms else None,
+        forgetting=forgetting(
+            {language: (rows, others)}, resampling=resampling, question=question or Question()
+        ) if others and is_general else None,
         robustness=tuple(robustness),
-    )
+        latency=latency,
+        streaming=tuple(streaming),
+    )  # fmt: skip
 
 
-def _calibration(
-    rows: Sequence[Scored], predictions: Sequence[Prediction], resampling: Resampling
-) -> Calibration | None:
+def _of(rows: Sequence[Scored], predictions: Sequence[Prediction]) -> list[Prediction]:
+    """The predictions behind scored rows, in their order."""
     by_id = {row.utterance_id: row for row in predictions}
-    heard = [by_id[row.utterance.id] for row in rows]
-    if any(row.hypothesis.strip() and not row.token_logprobs for row in heard):
-        return None
-    of = judge_utterances(heard, rows)
-    if not len(of):
-        return None
-    bins = max(2, min(_BINS, len(of) // _UNITS_IN_BIN))
-    return measure_calibration(of, "utterance", bins=bins, **asdict(resampling))
+    return [by_id[row.utterance.id] for row in rows]
 
 
 def _figures(
-    name: str, rows: Sequence[Scored], predictions: Sequence[Prediction], language: str
+    name: str, rows: Sequence[Scored], heard: Sequence[Prediction], language: str
 ) -> ModelFigures:
-    kept = {row.utterance.id for row in rows}
-    heard = [row for row in predictions if row.utterance_id in kept]
     references, hypotheses = [row.reference for row in rows], [row.hypothesis for row in rows]
     written = [row.reference for row in heard], [row.hypothesis for row in heard]
     return ModelFigures(
@@ -213,6 +262,7 @@ def _figures(
         characters=pooled(character_counts(references, hypotheses)),
         silent=sum(bool(row.words) and not row.hypothesis for row in rows),
         invented=sum(row.errors for row in rows if not row.words),
+        bleu=bleu(*written, language),
         marks=mark_scores(mark_table(*written, language)),
         audio_seconds=sum(row.audio_seconds for row in heard),
         compute_seconds=sum(row.compute_seconds for row in heard),

@@ -6,12 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from markupsafe import Markup
+
 from evaluation.calibration import Calibration
+from evaluation.reports.confidence import ConfidenceReport, LevelConfidence
 from evaluation.reports.evaluation import EvaluationReport
 from evaluation.reports.page import Section, rate_bar, render_page, render_template
 from evaluation.reports.plots import ForestRow, forest, reliability
 from evaluation.reports.robustness import Robustness
-from evaluation.scanned import DimensionResult, SliceResult
+from evaluation.reports.speed_sections import latency_section, streaming_section
+from evaluation.reports.text_sections import forgetting_section, text_sections
+from evaluation.scanned import DimensionResult, Question, SliceResult
 
 _TITLES = {
     "kind": "People and machines",
@@ -30,11 +35,15 @@ class About:
         speech: as the user named it.
         rejected: recordings that could not be used: where and why.
         facts: further lines, name and value.
+        margin: the smallest difference that matters, a fraction of words.
+        forced: in what two evaluations differ that were compared all the same.
     """
 
     speech: str
     rejected: Sequence[tuple[str, str]]
     facts: Mapping[str, str]
+    margin: float = Question().margin
+    forced: Sequence[str] = ()
 
 
 def render_evaluation(
@@ -47,13 +56,21 @@ def render_evaluation(
             only fetched when somebody plays it.
     """
     sections = [_headline(report, about)]
+    if report.forgetting:
+        names = report.candidate.name, report.baseline.name if report.baseline else ""
+        sections.append(forgetting_section(report.forgetting, about.margin, names))
     sections += [
         _dimension(report, found) for found in report.scan.dimensions if len(found.slices) > 1
     ]
+    sections += text_sections(report)
     if report.listed:
         sections.append(_utterances(report, audio or {}))
     if any(model.curve for model in report.robustness):
         sections.append(_robustness(report.robustness))
+    if report.latency:
+        sections.append(latency_section(report.latency))
+    if report.streaming:
+        sections.append(streaming_section(report.streaming))
     if report.calibration:
         sections.append(_confidence(report.calibration))
     sections.append(_details(report, about))
@@ -101,25 +118,53 @@ def _utterances(report: EvaluationReport, audio: Mapping[str, str]) -> Section:
 
 
 def _robustness(models: Sequence[Robustness]) -> Section:
-    styles = ("candidate", "baseline")
-    rows = []
-    for points in zip(*(model.curve for model in models), strict=True):
-        bars = [
-            rate_bar(point.word_error_rate, style)
-            for point, style in zip(points, styles, strict=False)
-        ]
-        rows.append(ForestRow(points[0].condition.title, "", tuple(bars)))
-    plot = forest(rows, unit="word error rate, %")
-    html = render_template("evaluation_robustness.html", models=models, plot=plot)
+    """A row for each condition that any of the models heard; a kill may have cost one some."""
+    curves = [{point.condition: point for point in model.curve} for model in models]
+    rows = [
+        (condition, [curve.get(condition) for curve in curves])
+        for condition in dict.fromkeys(condition for curve in curves for condition in curve)
+    ]
+    bars = [
+        ForestRow(
+            condition.title,
+            "",
+            tuple(
+                rate_bar(point.word_error_rate, style)
+                for point, style in zip(points, ("candidate", "baseline"), strict=False)
+                if point
+            ),
+        )
+        for condition, points in rows
+    ]
+    quiet = [
+        (kind, [model.invented.get(kind) for model in models])
+        for kind in dict.fromkeys(kind for model in models for kind in model.invented)
+    ]
+    html = render_template(
+        "evaluation_robustness.html", models=models, rows=rows, quiet=quiet,
+        plot=forest(bars, unit="word error rate, %"),
+    )  # fmt: skip
     return Section("robustness", "Robustness", html)
 
 
-def _confidence(found: Calibration) -> Section:
-    plot = reliability(
-        [(one.confidence, one.accuracy, one.accuracy_low, one.accuracy_high) for one in found.curve]
-    )
-    html = render_template("evaluation_confidence.html", found=found, plot=plot)
+def _confidence(found: ConfidenceReport) -> Section:
+    levels = [(level, one, _reliability(one)) for level, one in found.levels.items()]
+    calibrated = any(one.calibrated for _, one, _ in levels)
+    html = render_template("evaluation_confidence.html", levels=levels, calibrated=calibrated)
     return Section("confidence", "Confidence", html)
+
+
+def _reliability(found: LevelConfidence) -> Markup:
+    """The curve of calibrated confidences over that of the raw ones, where there are both."""
+    if found.calibrated is None:
+        return reliability({"candidate": _points(found.raw)})
+    return reliability(
+        {"baseline": _points(found.raw), "candidate": _points(found.calibrated.after)}
+    )
+
+
+def _points(of: Calibration) -> list[tuple[float, float, float, float]]:
+    return [(one.confidence, one.accuracy, one.accuracy_low, one.accuracy_high) for one in of.curve]
 
 
 def _details(report: EvaluationReport, about: About) -> Section:
@@ -161,6 +206,7 @@ def figures(report: EvaluationReport) -> list[tuple[str, list[str]]]:
         "utterances with words of which nothing was heard": lambda model: model.silent,
     }
     rows += [(name, [f"{count(model):,}" for model in models]) for name, count in counts.items()]
+    rows.append(("BLEU", [f"{model.bleu.score:.1f}" for model in models]))
     for kind in report.candidate.marks:
         scores = [model.marks[kind] for model in models]
         if any(score.expected for score in scores):

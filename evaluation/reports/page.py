@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -47,6 +47,7 @@ def render_report(
     *,
     certificate: Section | None = None,
     title: str = "",
+    further: Mapping[str, str] | None = None,
 ) -> str:
     """One page with everything: the verdict on top, then accuracy, terms, accents and latency.
 
@@ -54,6 +55,7 @@ def render_report(
         terms: of a domain with a vocabulary.
         certificate: from `experiments.certificate.certificate_section`.
         title: the page's; the candidate's name where it is "".
+        further: pages that say more: title -> address, relative to this one.
     """
     sections = [key_figures_section(accuracy, latency)]
     sections += [certificate] if certificate else []
@@ -61,6 +63,7 @@ def render_report(
     sections += [terms_section(terms)] if terms else []
     sections += [accent_section(accent)]
     sections += [latency_section(latency)] if latency else []
+    sections += [further_section(further)] if further else []
     return render_page(title or accuracy.candidate, f"beside {accuracy.baseline}", sections)
 
 
@@ -123,6 +126,11 @@ def latency_section(report: LatencyReport) -> Section:
     return Section("latency", "Latency", html)
 
 
+def further_section(pages: Mapping[str, str]) -> Section:
+    """Links to other pages: title -> address."""
+    return Section("further", "Further pages", render_template("further.html", pages=pages))
+
+
 def render_template(name: str, **values: Any) -> Markup:
     """Render one of the package's templates."""
     return Markup(_environment().get_template(name).render(**values))  # noqa: S704 (autoescaped)
@@ -157,6 +165,8 @@ def _against(report: AccuracyReport | AccentReport | LatencyReport) -> str:
 def points(difference: Estimate | TermRate | Interval) -> str:
     """For example "−1.7 [−2.4, −1.0]", in points."""
     value, low, high = (_signed(100 * end) for end in _ends(difference))
+    if isinstance(difference, Estimate) and difference.has_no_interval:
+        return f"{value} (no interval)"
     return f"{value} [{low}, {high}]"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -140,11 +140,12 @@ def histogram(
     return _svg(parts, _HISTOGRAM_HEIGHT + 36, label, _HISTOGRAM_WIDTH)
 
 
-def reliability(points: Sequence[tuple[float, float, float, float]]) -> Markup:
+def reliability(curves: Mapping[str, Sequence[tuple[float, float, float, float]]]) -> Markup:
     """How often units of a confidence are right: a calibrated model's points lie on the diagonal.
 
     Args:
-        points: confidence, share that is right, and the ends of its interval; all 0..1.
+        curves: by style, later ones on top: points of confidence, share that is right, and the ends
+            of its interval; all 0..1.
     """
     side, left, top = 300.0, 56.0, 10.0
 
@@ -157,21 +158,22 @@ def reliability(points: Sequence[tuple[float, float, float, float]]) -> Markup:
         parts.append(_line("grid", *at(0.0, tick), *at(1.0, tick)))
         parts.append(_text("tick", at(tick, 0.0)[0], top + side + 16, f"{tick:g}", "middle"))
         parts.append(_text("tick", left - 8, at(0.0, tick)[1] + 4, f"{tick:g}", "end"))
-    for confidence, share, low, high in points:
-        parts.append(
-            _line("interval stroke-candidate", *at(confidence, low), *at(confidence, high))
-        )
-        x, y = at(confidence, share)
-        parts.append(
-            Markup('<rect class="fill-candidate" x="{:.1f}" y="{:.1f}" width="8" height="8"/>')
-            .format(x - 4, y - 4)
-        )  # fmt: skip
+    for style, points in curves.items():
+        for confidence, share, low, high in points:
+            parts.append(
+                _line(f"interval stroke-{style}", *at(confidence, low), *at(confidence, high))
+            )
+            x, y = at(confidence, share)
+            parts.append(
+                Markup('<rect class="fill-{}" x="{:.1f}" y="{:.1f}" width="8" height="8"/>')
+                .format(style, x - 4, y - 4)
+            )  # fmt: skip
     parts.append(
         _text(
             "axis", left + side / 2, top + side + 34, "confidence → share that is right", "middle"
         )
     )
-    label = f"Reliability plot, {len(points)} points"
+    label = f"Reliability plot, {max(map(len, curves.values()), default=0)} points"
     return _svg(parts, top + side + 42, label, left + side + 20)
 
 

@@ -10,8 +10,8 @@ from data.utterance import Utterance
 from evaluation.degradation import DegradationPoint, degradation_curve
 from evaluation.hallucination import Hallucinations, Heard, measure_hallucinations
 from evaluation.prediction import Prediction
-from evaluation.slices import Resampling, score
-from evaluation.text import normalise
+from evaluation.replacements import Replacements, text_rules
+from evaluation.slices import Resampling, Scored, score
 
 CHARACTERS_PER_SECOND = 25.0
 """Letters and digits that nobody passes; as in `validation.maximum_characters_per_second`."""
@@ -41,6 +41,7 @@ def robustness(
     normaliser: str,
     language: str,
     resampling: Resampling,
+    replacements: Replacements | None = None,
 ) -> Robustness:
     """Derive it from predictions.
 
@@ -52,20 +53,22 @@ def robustness(
     Raises:
         ValueError: predictions that do not belong together; names them.
     """
-    how = {"normaliser": normaliser, "language": language}
-    degraded = {
-        condition: score(found, utterances, **how) for condition, found in conditions.items()
-    }
+
+    def scored(found: Sequence[Prediction]) -> tuple[Scored, ...]:
+        return score(
+            found, utterances,
+            normaliser=normaliser, language=language, replacements=replacements,
+        )  # fmt: skip
+
+    rules = text_rules(normaliser, language, replacements)
+    degraded = {condition: scored(found) for condition, found in conditions.items()}
     return Robustness(
         model=model,
-        curve=degradation_curve(score(clean, utterances, **how), degraded, resampling),
+        curve=degradation_curve(scored(clean), degraded, resampling),
         invented={
             kind: measure_hallucinations(
                 [
-                    Heard(
-                        row.utterance_id, "", normalise(row.hypothesis, normaliser, language),
-                        row.audio_seconds,
-                    )
+                    Heard(row.utterance_id, "", rules(row.hypothesis), row.audio_seconds)
                     for row in found
                 ],
                 characters_per_second=CHARACTERS_PER_SECOND,

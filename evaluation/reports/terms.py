@@ -9,6 +9,7 @@ from typing import Any
 from data.utterance import Utterance
 from evaluation.comparison import Slice
 from evaluation.prediction import Prediction
+from evaluation.replacements import Replacements, rules_name, text_rules
 from evaluation.significance import Interval
 from evaluation.slices import (
     Resampling,
@@ -27,7 +28,6 @@ from evaluation.terms import (
     count_terms,
     merge_counts,
 )
-from evaluation.text import normalise
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,27 +123,29 @@ def term_report(
     confidence: float,
     resamples: int,
     seed: int,
+    replacements: Replacements | None = None,
 ) -> TermReport:
     """Count a vocabulary in two models' predictions.
 
     Args:
         candidate, baseline, utterances: as `evaluation.reports.accuracy.accuracy_report`.
         terms: as they are written; the normaliser is applied to them as to every text.
+        replacements: likewise.
 
     Raises:
         ValueError: a term that the normaliser leaves nothing of, two that it makes one, or
             predictions of other utterances.
     """
-    vocabulary = Vocabulary([normalise(term, normaliser, language) for term in terms])
+    vocabulary = Vocabulary([*map(text_rules(normaliser, language, replacements), terms)])
     resampling = Resampling(confidence, resamples, seed)
-    rows = score(candidate, utterances, normaliser=normaliser, language=language)
-    others = score(baseline, utterances, normaliser=normaliser, language=language)
+    how: Any = {"normaliser": normaliser, "language": language, "replacements": replacements}
+    rows, others = score(candidate, utterances, **how), score(baseline, utterances, **how)
     parts = [part for part in slices_of(rows) if part.kind != "accent"]
     counted = merge_counts(count_terms(row.reference, row.hypothesis, vocabulary) for row in rows)
     return TermReport(
         candidate=candidate_name,
         baseline=baseline_name,
-        normaliser=normaliser,
+        normaliser=rules_name(normaliser, replacements),
         language=language,
         slices=tuple(_slice(rows, others, part, vocabulary, resampling) for part in parts),
         terms=tuple(

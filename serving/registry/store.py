@@ -13,6 +13,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
+from serving.confidence import (
+    CALIBRATOR,
+    StoredCalibrator,
+    calibrator_beside,
+    read_calibrator,
+    recorded_as,
+)
+from serving.confidence import FOLDER as CALIBRATOR_FOLDER
 from serving.engines import engine_sha256
 from serving.registry.records import ENGINE_TAG, ModelVersion, RunRecord
 from serving.registry.runs import log_run
@@ -23,13 +31,14 @@ from serving.registry.training_runs import (
 )
 from voiceforge import __version__
 from voiceforge.errors import StorageError, UsageError, VoiceForgeError
-from voiceforge.files import read_json, sha256_file, storage_errors
+from voiceforge.files import read_json, sha256_file, storage_errors, write_bytes
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 CERTIFICATE = "certificate.json"
 
 _CERTIFICATE_TAG = "certificate"
+_CALIBRATOR_TAG = "calibrator"
 _DISK_TROUBLE = (
     "readonly database",
     "database or disk is full",
@@ -55,6 +64,7 @@ class Registry:
         engine: Path,
         adapter: Path,
         reports: Mapping[str, Path],
+        calibrator: Path | None = None,
     ) -> str:
         """Log a run and register its engine as a new version of `domain`; returns the version.
 
@@ -65,6 +75,7 @@ class Registry:
             engine: engine folder.
             adapter: adapter folder.
             reports: name -> folder or file.
+            calibrator: file of the engine's calibrator.
 
         Raises:
             StorageError: the disk is full or read-only.
@@ -75,6 +86,7 @@ class Registry:
                 return known.version
         mlflow = self._mlflow
         tags = {**run.tags, ENGINE_TAG: sha, "code_version": __version__}
+        tags |= {_CALIBRATOR_TAG: recorded_as(calibrator)} if calibrator else {}
         with self._errors():
             experiment = self._experiment(domain)
             self._remove_unfinished(experiment, sha)
@@ -82,6 +94,7 @@ class Registry:
             mlflow.set_registry_uri(self.uri)
             artifacts = {"engine": engine, "adapter": adapter}
             artifacts |= {f"report-{name}": path for name, path in reports.items()}
+            artifacts |= {CALIBRATOR_FOLDER: calibrator} if calibrator else {}
             run_id, model_id = log_run(
                 mlflow,
                 domain,
@@ -192,6 +205,35 @@ class Registry:
             StorageError: its files are gone or not on this machine.
         """
         return self._artifacts(domain, alias_or_version) / "artifacts" / "engine"
+
+    def calibrator(self, domain: str, alias_or_version: str) -> StoredCalibrator:
+        """Where a version's calibrator lies, and which it must be; cheap, so not yet verified.
+
+        Raises:
+            UsageError: there is no such version.
+            StorageError: its files are gone or not on this machine.
+        """
+        recorded = self.version(domain, alias_or_version).tags.get(_CALIBRATOR_TAG, "")
+        beside = calibrator_beside(self.model_folder(domain, alias_or_version))
+        return StoredCalibrator(beside, recorded)
+
+    def attach_calibrator(self, domain: str, version: str, calibrator: Path) -> None:
+        """Make a calibrator a version's own, in place of another; the same again changes nothing.
+
+        Args:
+            calibrator: file `calibrator.json` of exactly the version's engine.
+
+        Raises:
+            UsageError: there is no such version.
+            IntegrityError: it is none, or of another engine.
+            StorageError: the version's files are gone, or the disk refuses it.
+        """
+        engine = self.model_folder(domain, version)
+        read_calibrator(calibrator, engine_sha256(engine))
+        there = calibrator_beside(engine)
+        if there is None or there.read_bytes() != calibrator.read_bytes():
+            write_bytes(engine.parent / CALIBRATOR_FOLDER / CALIBRATOR, calibrator.read_bytes())
+        self.set_tag(domain, version, _CALIBRATOR_TAG, recorded_as(calibrator))
 
     def attach_certificate(self, domain: str, version: str, folder: Path) -> str:
         """Add a certificate (a folder with `certificate.json`) to a version as its latest.

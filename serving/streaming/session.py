@@ -75,6 +75,7 @@ class Final:
         segment: number of the segment, from 0.
         words: with times from the start of the stream.
         confidence: mean probability of the text tokens, 0..1.
+        calibrated: whose confidences were made probabilities since (`serving.confidence`).
         start: seconds from the start of the stream; no segment overlaps another, and what lies
             between two segments was silence.
     """
@@ -85,6 +86,7 @@ class Final:
     confidence: float
     start: float
     end: float
+    calibrated: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return {"type": "final", **asdict(self)}

@@ -23,8 +23,10 @@ print(json.dumps({"seconds": used.ru_utime + used.ru_stime, "modules": sorted(sy
 STAGES = {
     "corpus", "validation", "splits", "base_model", "adapter", "merged_model", "engine",
     "base_engine", "predictions", "base_predictions", "accuracy_report", "accent_report",
-    "latency_report", "model_version", "certificate", "promotion", "bento",
+    "latency_report", "model_version", "certificate", "promotion", "bento", "calibration",
+    "evaluation_report",
 }  # fmt: skip
+ON_DEMAND = {"forgetting_report", "robustness_report"}
 
 
 def test_it_loads_in_under_five_seconds_with_nothing_slow(project: Path) -> None:
@@ -55,10 +57,22 @@ def test_every_stage_is_an_asset_partitioned_by_domain(definitions: Any) -> None
 
     graph = definitions.resolve_asset_graph()
     keys = {key.to_user_string() for key in graph.get_all_asset_keys()}
-    assert keys == STAGES
+    assert keys == STAGES | ON_DEMAND
     assert {graph.get(key).partitions_def.name for key in graph.get_all_asset_keys()} == {
         domains.name
     }
+
+
+def test_a_run_leaves_out_what_is_examined_on_demand(definitions: Any) -> None:
+    selected = {
+        name: {key.to_user_string() for key in job.asset_layer.selected_asset_keys}
+        for name in ("lifecycle", "examine")
+        if (job := definitions.resolve_job_def(name))
+    }
+    assert selected == {"lifecycle": STAGES, "examine": ON_DEMAND}
+    lifecycle = definitions.resolve_job_def("lifecycle")
+    blocking = {key.name for key in lifecycle.asset_layer.asset_graph.asset_check_keys}
+    assert {"few_quarantined", "predictions_are_complete", "engine_agrees"} <= blocking
 
 
 def test_checks_block_where_going_on_would_be_wrong(definitions: Any) -> None:

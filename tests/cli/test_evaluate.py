@@ -167,6 +167,26 @@ def test_a_folder_that_is_no_evaluation_is_said(place: Place, tmp_path: Path) ->
     assert done.code == 2 and "is no evaluation" in done.paragraph()
 
 
+def test_a_place_that_holds_something_else_is_left_alone(
+    place: Place, table: Path, tmp_path: Path
+) -> None:
+    notes, folder, foreign = tmp_path / "notes.txt", tmp_path / "mine", tmp_path / "foreign"
+    notes.write_text("ours")
+    folder.mkdir()
+    (folder / "report.html").write_text("ours")
+    foreign.mkdir()
+    (foreign / "evaluation.json").write_text("{}")
+    for out, words in (
+        (notes, "which is a file"),
+        (folder, "holds report.html and is no evaluation"),
+        (table.parent, "is no evaluation"),
+        (foreign, "is of something else"),
+    ):
+        done = place("evaluate", table, "--model", MODEL, "--out", out)
+        assert done.code == 2 and words in " ".join(done.paragraph().split()), out
+    assert (notes.read_text(), (folder / "report.html").read_text()) == ("ours", "ours")
+
+
 def test_a_hugging_face_folder_is_the_model_that_it_holds(
     place: Place, table: Path, tmp_path: Path, cache: Path
 ) -> None:

@@ -80,10 +80,35 @@ def test_clips_have_their_length_and_differ_and_long_ones_are_cut(clocked: Clock
     assert sum(len(clip) for clip in clocked.calls[0]) == 60 * RATE
 
 
-def test_a_cell_ends_when_its_time_is_up_and_never_before_three_calls(clocked: Clocked) -> None:
-    assert grid(clocked, lengths=(30.0,), batches=(), budget=1.0).cell(30.0).calls == 3
+def test_a_cell_ends_when_its_time_is_up_and_not_before_its_median_has_an_interval(
+    clocked: Clocked,
+) -> None:
+    asked: dict[str, Any] = {"lengths": (30.0,), "batches": (), "budget": 1.0, "repeats": 50}
+    few = grid(clocked, **asked).cell(30.0)
+    assert few.calls == 6
+    assert few.p50.low is not None and few.p50.high is not None
+    assert grid(clocked, **asked, patience=11.0).cell(30.0).calls == 3
     many = grid(clocked, lengths=(30.0,), batches=(), budget=20.0, repeats=50)
     assert 5 <= many.cell(30.0).calls <= 7
+
+
+def test_batches_that_would_take_too_long_are_left_out_and_named(clocked: Clocked) -> None:
+    found = grid(clocked, lengths=(5.0,), batches=(1, 2, 8, 32), budget=1.0, patience=10.0)
+    assert [(one.batch_size, one.calls) for one in found.cells] == [(1, 5), (2, 1), (8, 1)]
+    assert found.left_out == ((5.0, 32),)  # two calls of 32 times half a second
+
+
+def test_memory_is_what_the_process_had_reached_by_then(
+    clocked: Clocked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reached() -> int:
+        return 1000 + len(clocked.calls)
+
+    monkeypatch.setattr("evaluation.timing.peak_memory", reached)
+    found = grid(clocked, lengths=(1.0,), batches=(2,), repeats=5)
+    assert found.loaded_memory_bytes == 1000
+    assert found.single_memory_bytes == 1000 + 1 + 6  # the cold call, the one that warms up, five
+    assert found.peak_memory_bytes == 1000 + 1 + 6 + 6
 
 
 def test_a_grid_comes_back_from_json(clocked: Clocked) -> None:

@@ -131,11 +131,6 @@ def test_a_single_speaker_text_cannot_tell() -> None:
     assert "needed" not in power.lack
 
 
-def test_without_any_spread_every_difference_is_found() -> None:
-    power = comparison_power(0.0, 30, 900, 0.005, confidence=0.95)
-    assert (power.detectable, power.at_margin, power.units_needed) == (0.0, 1.0, 2)
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -150,3 +145,16 @@ def test_bad_questions_are_refused(arguments: dict[str, float], message: str) ->
     given_ = {"standard_error": 0.01, "margin": 0.005, "confidence": 0.95, "power": 0.8} | arguments
     with pytest.raises(ValueError, match=message):
         comparison_power(units=30, words=900, **given_)
+
+
+def test_units_that_do_not_differ_promise_nothing() -> None:
+    """Two models that say the same have a spread of 0, which would find every difference."""
+    found = comparison_power(0.0, 28, 346, 0.005, confidence=0.95, kind="text")
+    assert math.isnan(found.at_margin) and not found.is_enough
+    assert (found.detectable, found.units_needed, found.words_needed) == (math.inf, None, None)
+    said = judge(Interval(0.0, -0.011, 0.011, 0.95, 28, 346), found)
+    assert said.answer == "cannot tell"
+    assert said.text.endswith(
+        "Both make the same errors in each of 28 texts, which do not tell how far others would "
+        "differ: more of them narrow it."
+    )

@@ -9,7 +9,7 @@ import pytest
 
 from data.audio import read_flac
 from evaluation.streaming import measure_trace
-from evaluation.tracing import record_trace, speech_span
+from evaluation.tracing import ComputingClock, RememberedDecoding, record_trace, speech_span
 from serving.engines.contracts import DecodingOptions, Engine, Samples, Transcript, Word
 from serving.streaming.session import StreamSession
 
@@ -86,6 +86,50 @@ def test_events_on_the_audio_clock_are_the_same_in_both_modes_of_a_quick_session
     one = record(Watch(decoding=0.0), talk, "real-time")
     other = record(Watch(decoding=0.0), talk, "compute-unaware")
     assert measure_trace(one, "audio") == measure_trace(other, "audio")
+
+
+class Slow:
+    """An engine that takes 0.8 s of a watch for whatever it hears."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+
+    def transcribe(self, clips: list[Samples], options: DecodingOptions) -> list[Transcript]:
+        return [self.watch.decode(clip, options) for clip in clips]
+
+
+@pytest.mark.parametrize("mode", ["real-time", "compute-unaware"])
+def test_a_clock_that_only_computing_moves_tells_the_time_that_waiting_would_have(
+    talk: Samples, mode: Any
+) -> None:
+    waited, computed = Watch(0.8), Watch(0.8)
+    expected = record(waited, talk, mode)
+    clock = ComputingClock(lambda: computed.now)
+    session = StreamSession(computed.decode)
+    found = record_trace(session, talk, "a", mode, clock=clock.now, sleep=clock.sleep)
+    assert computed.given == waited.given
+    assert computed.now - 100.0 == pytest.approx(0.8 * len(computed.given))  # it never waited
+    assert [event.text for event in found.events] == [event.text for event in expected.events]
+    for event, other in zip(found.events, expected.events, strict=True):
+        assert event.audio_seconds == other.audio_seconds
+        assert event.wall_seconds == pytest.approx(other.wall_seconds)
+    assert found.compute_seconds == pytest.approx(expected.compute_seconds)
+
+
+def test_what_was_decoded_before_takes_the_same_time_and_no_computing(talk: Samples) -> None:
+    watch = Watch(0.05)
+    clock = ComputingClock(lambda: watch.now)
+    decode = RememberedDecoding(Slow(watch), clock)  # type: ignore[arg-type]
+    first, again = (
+        record_trace(
+            StreamSession(decode), talk, "a", "real-time", clock=clock.now, sleep=clock.sleep
+        )
+        for _ in range(2)
+    )
+    assert len(watch.given) == round(first.compute_seconds / 0.05)
+    assert [event.text for event in again.events] == [event.text for event in first.events]
+    assert again.events[-1].wall_seconds == pytest.approx(first.events[-1].wall_seconds)
+    assert again.compute_seconds == pytest.approx(first.compute_seconds)
 
 
 def test_chunks_without_a_sample_are_refused(talk: Samples) -> None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import pytest
+from tokenizers import Tokenizer
 
 from data.splits import assign_splits
 from data.tables import write_utterances
@@ -24,19 +26,20 @@ from evaluation.latency import LatencyMeasurement, Percentiles
 from evaluation.prediction import Prediction
 from evaluation.reports.latency import latency_report
 from evaluation.runners import write_predictions
-from lifecycle import corpus, engine, predictions, reports, splits, validation
+from lifecycle import corpus, domain_evaluation, engine, predictions, reports, splits, validation
 from lifecycle.adapter import STAGE as ADAPTER
 from lifecycle.adapter import parameters as adapter_parameters
 from lifecycle.artifacts import Artifact
+from lifecycle.calibration import make_calibration
 from lifecycle.merged_model import STAGE as MERGED
 from lifecycle.reports import make_accent_report, make_accuracy_report
 from lifecycle.workspace import Workspace, open_workspace
-from serving.engines import engine_sha256
-from serving.engines.contracts import DECODING_VERSION, EngineDescription
+from serving.engines import contracts, engine_sha256
+from serving.engines.contracts import EngineDescription
 from serving.engines.description import write_description
 from serving.registry import Registry
 from training.base_models import resolve
-from voiceforge.files import write_json, write_text
+from voiceforge.files import link_file, write_json, write_text
 from voiceforge.params import load_params
 from voiceforge.settings import Settings, load_settings
 
@@ -64,9 +67,35 @@ def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @dataclass(frozen=True)
 class World:
-    """A domain whose engines say what the test decides."""
+    """A domain whose engines say what the test decides.
+
+    Attributes:
+        more_dev: texts that dev has besides its few.
+        foreign: utterances of test that are in Spanish.
+    """
 
     settings: Settings
+    more_dev: int = 0
+    foreign: int = 0
+
+    def rows(self) -> list[Utterance]:
+        """The corpus, split."""
+        rows = _rows()
+        more = [
+            replace(
+                rows[0],
+                id=f"dev-{n}",
+                text=f"please press {n} to hear extension {n}",
+                split="dev",
+                audio_sha256=f"dev sound {n}",
+            )
+            for n in range(self.more_dev)
+        ]
+        test = [row.id for row in rows if row.split == "test"][: self.foreign]
+        return [
+            replace(row, language="es", accent="es") if row.id in test else row
+            for row in (*rows, *more)
+        ]
 
     @property
     def workspace(self) -> Workspace:
@@ -80,18 +109,20 @@ class World:
         """A model whose engine gets `wrong` of every ten texts wrong; the base gets seven."""
         workspace = self.workspace
         base = resolve("whisper-tiny.en", cache=self.settings.cache, offline=True, timeout=1.0)
-        corpus_made = self._make(corpus.STAGE, {}, {"utterances": len(_rows()), "quarantined": 0})
+        corpus_made = self._make(
+            corpus.STAGE, {}, {"utterances": len(self.rows()), "quarantined": 0}
+        )
         validated = self._make(
             validation.STAGE,
             {corpus.STAGE: corpus_made.sha256},
-            {"utterances": len(_rows()), "quarantined": 0, "quarantine_reasons": {}},
-            lambda out: write_utterances(out / validation.TABLE, _rows()),
+            {"utterances": len(self.rows()), "quarantined": 0, "quarantine_reasons": {}},
+            lambda out: write_utterances(out / validation.TABLE, self.rows()),
         )
         split = self._make(
             splits.STAGE,
             {validation.STAGE: validated.sha256},
-            {"utterances": len(_rows())},
-            lambda out: write_utterances(out / splits.TABLE, _rows()),
+            {"utterances": len(self.rows())},
+            lambda out: write_utterances(out / splits.TABLE, self.rows()),
         )
         record = workspace.store.folder(DOMAIN, corpus.STAGE) / "versions" / corpus_made.sha256
         write_json(record / "version.json", {"md5": "0a1b2c.dir", "files": 1, "bytes": 1})
@@ -122,16 +153,19 @@ class World:
         )  # fmt: skip
         theirs = self._engine(engine.BASE, {"base_model": base.sha256}, "base", {})
         params = workspace.domain.evaluation
-        size = {"batch_size": params.batch_size, "decoding": DECODING_VERSION}
+        size = {"batch_size": params.batch_size, "decoding": contracts.DECODING_VERSION}
         sample = {
             "words_per_accent": params.base_words_per_accent,
             "human_words": params.base_human_words,
             "seed": params.seed,
         }
         self._said(predictions.STAGE, ours, split, wrong, size)
+        self._said(predictions.DEV, ours, split, wrong, {**size, "split": "dev"})
         self._said(predictions.BASE, theirs, split, 7, {**size, **sample})
+        make_calibration(workspace)
         make_accuracy_report(workspace)
         make_accent_report(workspace)
+        self._make(domain_evaluation.STAGE, {engine.STAGE: ours.sha256}, {})
         speed = LatencyMeasurement(Percentiles(1, 2, 3), 1, 9, 9, 8, 8, 2, 30, 3, 2, "a machine")
         self._make(
             reports.LATENCY,
@@ -170,18 +204,27 @@ class World:
         def write(out: Path) -> None:
             folder = out / "engine"
             write_text(folder / "model.bin", name)
+            link_file(self._tokenizer, folder / "tokenizer.json")
             write_description(folder, description)
 
         return self._make(stage, inputs, summary, write)
 
+    @property
+    def _tokenizer(self) -> Path:
+        base = resolve("whisper-tiny.en", cache=self.settings.cache, offline=True, timeout=1.0)
+        return base.path / "tokenizer.json"
+
     def _said(
-        self, pointer: str, heard: Artifact, split: Artifact, wrong: int, params: Mapping[str, int]
+        self, pointer: str, heard: Artifact, split: Artifact, wrong: int, params: Mapping[str, Any]
     ) -> None:
         identity = engine_sha256(engine.engine_folder(heard))
 
         def build(out: Path, _: Path) -> Mapping[str, Any]:
-            test = [row for row in _rows() if row.split == "test"]
-            rows = [_prediction(row, number % 10 < wrong) for number, row in enumerate(test)]
+            side = [row for row in self.rows() if row.split == params.get("split", "test")]
+            tokenizer = _tokenizer(self._tokenizer)
+            rows = [
+                _prediction(row, number % 10 < wrong, tokenizer) for number, row in enumerate(side)
+            ]
             write_predictions(out / predictions.TABLE, rows)
             return {"utterances": len(rows), "audio_seconds": 1.0, "compute_seconds": 1.0}
 
@@ -203,6 +246,12 @@ def world(settings: Settings, empty_registry: Path) -> World:
     return World(settings)
 
 
+@cache
+def _tokenizer(path: Path) -> Tokenizer:
+    return Tokenizer.from_file(str(path))
+
+
+@cache
 def _rows() -> list[Utterance]:
     """As many people's utterances as synthetic ones, split as params.yaml says."""
     rows = []
@@ -219,6 +268,11 @@ def _rows() -> list[Utterance]:
     return assign_splits(rows, params, {})
 
 
-def _prediction(row: Utterance, wrong: bool) -> Prediction:
+def _prediction(row: Utterance, wrong: bool, tokenizer: Tokenizer) -> Prediction:
+    """Of every word it is less sure than it might be, of a wrong one least."""
     said = row.text.replace("extension", "tension") if wrong else row.text
-    return Prediction(row.id, row.text, said, (-0.1,), row.duration, 0.1)
+    logprobs: list[float] = []
+    for word in said.split():
+        tokens = len(tokenizer.encode(f" {word}", add_special_tokens=False).ids)
+        logprobs += [-1.5 if word == "tension" else -0.3 - 0.01 * len(word)] * tokens
+    return Prediction(row.id, row.text, said, tuple(logprobs), row.duration, 0.1)

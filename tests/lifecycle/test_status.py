@@ -32,6 +32,9 @@ def test_status_shows_champion_verdict_rates_and_age(
         assert 0 <= rate["low"] <= rate["value"] <= rate["high"] <= 1
         assert rate["words"] > 200
     assert english["fine_tuned"]["high"] < english["base"]["low"]
+    assert [row["level"] for row in english["calibration"]] == ["utterance", "word"]
+    assert english["evaluation_report"].endswith("report.html")
+    assert (italian["calibration"], italian["evaluation_report"]) == (None, None)
     show_status(as_json=False)
     lines = capsys.readouterr().out.splitlines()
     (row,) = (line for line in lines if "telephony-en" in line)

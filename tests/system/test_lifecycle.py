@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,8 @@ from voiceforge.files import read_json, sha256_folder
 MADE = {
     "corpus", "validation", "splits", "base_engine", "adapter", "merged_model", "engine",
     "predictions", "base_predictions", "accuracy_report", "accent_report", "latency_report",
-    "model_card", "model_version", "certificate", "promotion", "bento",
+    "model_card", "model_version", "certificate", "promotion", "bento", "dev_predictions",
+    "calibration", "signal_to_noise", "evaluation_report",
 }  # fmt: skip
 DECISION = {"certificate", "promotion"}
 Note = Callable[[str, float], None]
@@ -103,13 +106,43 @@ def test_a_second_run_makes_nothing(project: Project, measured: Note) -> None:
     assert [(row["domain"], row["champion"]) for row in status] == [(DOMAIN, "1")]
 
 
+_EXAMINED = """
+from cli.main import main
+from lifecycle import evaluated_conditions
+from voiceforge.params import sources
+evaluated_conditions.CLIPS = 4
+evaluated_conditions.CONDITIONS = evaluated_conditions.CONDITIONS[::6]
+sources.READINGS = {"potato": ("en",)}
+main()
+"""
+"""The command with less to hear: the whole of it takes six minutes."""
+
+
+def test_the_examination_is_made_on_demand(project: Project, measured: Note) -> None:
+    asked = ("stage", "examination", "--domain", DOMAIN)
+    began = time.monotonic()
+    project.tool(sys.executable, "-c", _EXAMINED, *asked)
+    measured("voiceforge stage examination, four clips and one set", time.monotonic() - began)
+    robust, general = (
+        read_json(project.current(stage) / "report.json")
+        for stage in ("robustness_report", "forgetting_report")
+    )
+    assert [len(one["curve"]) for one in robust["robustness"]] == [3, 3]
+    assert {point["utterances"] for one in robust["robustness"] for point in one["curve"]} == {4}
+    assert general["evaluation"]["speech"]["name"] == "general:en"
+    assert general["scan"]["overall"]["difference"]["words"] > 20
+    before = project.times()
+    project.tool(sys.executable, "-c", _EXAMINED, *asked)
+    assert project.times() == before
+
+
 def test_a_worse_challenger_does_not_replace_the_champion(project: Project, measured: Note) -> None:
     project.set_params(_set("defaults.training.steps", 2))
     tried = project.lifecycle()
     measured("run with two steps of training instead", tried.seconds)
     unchanged = {stage for stage, state in tried.states().items() if state == "unchanged"}
     assert unchanged == {
-        "corpus", "validation", "splits", "base_engine", "base_predictions",
+        "corpus", "validation", "splits", "base_engine", "base_predictions", "signal_to_noise",
         "champion_predictions", "bento",
     }  # fmt: skip
     registry = _registry(project)

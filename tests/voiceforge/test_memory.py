@@ -1,4 +1,4 @@
-"""Freed memory is used again: page faults of a process that allocates the same over and over."""
+"""Freed memory is used again, and a process counts its own memory alone."""
 
 from __future__ import annotations
 
@@ -18,10 +18,27 @@ for _ in range(10):
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
+GROWN = """
+import subprocess, sys
+from voiceforge.memory import peak_memory
+before = peak_memory()
+held = b"x" * (300 << 20)
+print(before, peak_memory(), flush=True)
+subprocess.run([sys.executable, "-c", "from voiceforge.memory import *; print(peak_memory())"])
+"""
+
 
 def faults(how: str) -> int:
     command = [sys.executable, "-c", PROGRAM, how]
     return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def test_a_process_does_not_count_the_memory_of_the_one_that_started_it() -> None:
+    command = [sys.executable, "-c", GROWN]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    before, grown, child = map(int, done.stdout.split())
+    assert grown - before >= 300 << 20
+    assert 1 << 20 < child < 100 << 20
 
 
 def test_blocks_of_64_mib_are_faulted_in_once() -> None:

@@ -174,6 +174,11 @@ BAD += [
     ("training.dora", True, "adapter_weight is 0.8 and dora is true"),
 ]
 
+BAD += [
+    ("evaluation.replacements", "", "evaluation.replacements is '': "),
+    ("evaluation.replacements", ["a.tsv"], "evaluation.replacements is ['a.tsv']: "),
+]
+
 _HUB = {"kind": "huggingface", "language": "en", "dataset": "me/talk", "revision": "a" * 40}
 _PIPER = {"kind": "piper", "texts": "prompts", "language": "en", "voice": "v", "clips": 9}
 BAD += [

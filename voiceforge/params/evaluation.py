@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from voiceforge.params.base import Positive, Strict
 
@@ -30,6 +30,13 @@ class EvaluationParams(Strict):
         description="How texts are normalised before words are counted. English: "
         "`whisper-english`; other languages: `whisper-basic`; `raw` compares as written."
     )
+    replacements: str | None = Field(
+        default=None,
+        min_length=1,
+        description="File of words and what they become (TSV or YAML), absolute or relative to "
+        "params.yaml: applied after the normaliser wherever a report or certificate counts words "
+        "([metrics.md](metrics.md#texts-before-words)).",
+    )
     confidence: float = Field(gt=0.5, lt=1.0, description="Coverage of every interval.")
     resamples: int = Field(ge=200, description="Bootstrap resamples behind every interval.")
     batch_size: Positive = Field(description="Clips decoded together.")
@@ -42,6 +49,15 @@ class EvaluationParams(Strict):
     )
     latency_clips: int = Field(ge=8, description="Clips that latency is measured on.")
     seed: int = Field(description="Seed of the base model's sample and of the resamples.")
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_asked(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without replacements the parameters are those of before there were any, and so is their
+        hash in certificates."""
+        fields: dict[str, Any] = plain(self)
+        if self.replacements is None:
+            del fields["replacements"]
+        return fields
 
 
 class GateParams(Strict):
