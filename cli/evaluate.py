@@ -53,7 +53,7 @@ def compare_evaluations(
     candidate: Path, baseline: Path, out: Path | None, margin: float, *, force: bool
 ) -> None:
     """Report on two evaluations; nothing is heard again."""
-    from lifecycle.evaluate import pair, read
+    from lifecycle.evaluated import pair, read
     from lifecycle.evaluation_report import write_report
 
     together = pair(read(candidate), read(baseline), force=force)
@@ -89,6 +89,8 @@ def _show(written: Written) -> None:
     if small:
         table.caption = f"{small} slices are too small to judge; the report has them."
     show_table(table)
+    for line in written.warnings:
+        say(line)
     for role, name in zip(("candidate", "baseline"), names, strict=False):
         typer.echo(f"{role.capitalize()}: {name}")
     if report.answer is not None:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from lifecycle import calibration, predictions, reports, signal_to_noise
 from lifecycle import engine as engines
 from lifecycle.artifacts import Artifact
-from lifecycle.evaluate import BASELINE, CANDIDATE, SNR, Asked, Evaluated, evaluate_engines
+from lifecycle.evaluate import Asked, evaluate_engines
+from lifecycle.evaluated import BASELINE, CANDIDATE, SNR, Evaluated
 from lifecycle.evaluated_speech import GENERAL, domain_speech, read_speech
 from lifecycle.evaluated_texts import domain_texts
 from lifecycle.evaluation_report import PAGE, write_report

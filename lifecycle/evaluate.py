@@ -1,24 +1,22 @@
 """Evaluate a model on speech that somebody names, alone or beside another, into a folder.
 
-The folder holds `evaluation.json` (what was asked, of what identity), `utterances.parquet`,
-`predictions/candidate.parquet` and, with a second model, `predictions/baseline.parquet`; a table's
-recordings are decoded into `corpus`. Every figure derives from these files, so that two folders can
-be compared later without the audio. What was heard is kept: the same command goes on where it was
-killed, and asks nothing twice.
+What was heard is kept (`lifecycle.evaluated`): the same command goes on where it was killed, and
+asks nothing twice.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lifecycle import signal_to_noise
+from lifecycle.evaluated import BASELINE, CANDIDATE, FILE, SCHEMA, SNR, Evaluated, read
 from lifecycle.evaluated_speech import CORPUS, GENERAL
-from lifecycle.heard import CONDITIONS, LATENCY, PREDICTIONS, STREAMS, hear
+from lifecycle.heard import PREDICTIONS, hear
 from lifecycle.progress import Progress as StageProgress
 from lifecycle.progress import State, publish
 from voiceforge.errors import UsageError
@@ -26,15 +24,8 @@ from voiceforge.files import read_json, write_json
 from voiceforge.settings import Settings
 
 if TYPE_CHECKING:
-    from data.utterance import Utterance
-    from evaluation.prediction import Prediction
     from lifecycle.evaluated_speech import Speech
     from lifecycle.evaluated_texts import Texts
-
-FILE, SNR = "evaluation.json", signal_to_noise.FILE
-SCHEMA = 1
-"""Version of evaluation.json."""
-CANDIDATE, BASELINE = "candidate", "baseline"
 
 
 @dataclass(frozen=True)
@@ -75,40 +66,6 @@ class Asked:
         if speech.startswith(GENERAL):
             asked["language"] = speech.removeprefix(GENERAL)
         return cls(speech=speech, **asked)
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """A folder of an evaluation, read back.
-
-    Attributes:
-        described: the content of evaluation.json.
-        predictions: by "candidate" and, with a second model, "baseline".
-        snr: signal-to-noise ratio in dB by utterance id; None where a recording does not tell.
-        conditions: folders of what each model heard under test conditions, should it have.
-        streams: folders of each model's streams, likewise.
-        latency: files of each model's latency, likewise.
-    """
-
-    folder: Path
-    described: Mapping[str, Any]
-    utterances: Sequence[Utterance]
-    predictions: Mapping[str, Sequence[Prediction]]
-    snr: Mapping[str, float | None]
-    conditions: Mapping[str, Path]
-    streams: Mapping[str, Path]
-    latency: Mapping[str, Path]
-
-    @property
-    def corpus(self) -> Path:
-        """Where the recordings were."""
-        return self.folder / str(self.described["speech"]["corpus"])
-
-    @property
-    def names(self) -> tuple[str, str]:
-        """Of the candidate and the baseline; "" for none."""
-        models = self.described["models"]
-        return models[CANDIDATE]["name"], models.get(BASELINE, {}).get("name", "")
 
 
 def evaluate(settings: Settings, asked: Asked, out: Path) -> Evaluated:
@@ -178,6 +135,7 @@ def evaluate_engines(
     from data.tables import UTTERANCES, write_utterances
     from lifecycle.evaluated_confidence import calibrator_fields, write_words
     from lifecycle.evaluated_heard import check_rows
+    from lifecycle.trained_on import learnt_from
     from serving.engines import engine_sha256
     from serving.engines.contracts import DECODING_VERSION
     from serving.engines.description import read_description
@@ -204,6 +162,7 @@ def evaluate_engines(
                 "name": name,
                 "engine": str(engine_name(read_description(folder))),
                 "engine_sha256": engine_sha256(folder),
+                "learnt_from": learnt_from(settings, name, rows),
             }
             for role, (folder, name) in engines.items()
         },
@@ -230,111 +189,6 @@ def evaluate_engines(
         out, engines[CANDIDATE][0], out / PREDICTIONS / f"{CANDIDATE}.parquet", asked.language
     )
     return read(out)
-
-
-def read(folder: Path) -> Evaluated:
-    """Read the folder of an evaluation.
-
-    Raises:
-        UsageError: it is none, or of another version.
-        StorageError, IntegrityError: a file of it is missing or damaged, or its predictions are
-            not of its utterances.
-    """
-    from data.tables import UTTERANCES, read_utterances
-    from lifecycle.evaluated_heard import read_heard
-
-    if not (folder / FILE).is_file():
-        raise UsageError(
-            f"{folder} is no evaluation: it holds no {FILE}. `voiceforge evaluate` makes one."
-        )
-    described = read_json(folder / FILE)
-    if described.get("schema") != SCHEMA:
-        raise UsageError(
-            f"{folder / FILE} has the schema {described.get('schema')!r}, and this version reads "
-            f"{SCHEMA}. Evaluate again."
-        )
-    rows, snr = read_utterances(folder / UTTERANCES), read_json(folder / SNR)
-    sampled = described.get("sampled", [BASELINE])  # older folders do not say
-    predictions = {
-        role: read_heard(folder / PREDICTIONS / f"{role}.parquet", rows, whole=role not in sampled)
-        for role in described["models"]
-    }
-    return Evaluated(
-        folder,
-        described,
-        rows,
-        predictions,
-        snr,
-        conditions={role: folder / CONDITIONS / role for role in described["models"]},
-        streams={role: folder / STREAMS / role for role in described["models"]},
-        latency={role: folder / LATENCY / f"{role}.json" for role in described["models"]},
-    )
-
-
-def pair(one: Evaluated, other: Evaluated, *, force: bool = False) -> Evaluated:
-    """The candidates of two evaluations as candidate and baseline of one.
-
-    Raises:
-        UsageError: they heard other speech, or are scored with other rules; `force` goes on with
-            the utterances of the same id and reference that both heard, and the rules of `one`.
-    """
-    forced = []
-    for name, where in (("speech", "sha256"), ("normaliser", "sha256")):
-        ours, theirs = one.described[name][where], other.described[name][where]
-        if ours == theirs:
-            continue
-        others = (
-            f"{one.described[name]['name']} ({ours[:12]}) and "
-            f"{other.described[name]['name']} ({theirs[:12]})"
-        )
-        if not force:
-            raise UsageError(
-                f"{one.folder} and {other.folder} differ in {name}: {others}. What they say "
-                "cannot be compared fairly; --force compares the utterances that both heard, with "
-                "the rules of the first."
-            )
-        forced.append(f"they differ in {name}, {others}; the rules of the first count.")
-    if one.described["decoding"] != other.described["decoding"]:
-        rules = f"{one.described['decoding']} and {other.described['decoding']}"
-        if not force:
-            raise UsageError(
-                f"{one.folder} and {other.folder} were decoded by other rules ({rules}). Evaluate "
-                "the older one again into a new folder; --force compares them as they are."
-            )
-        forced.append(f"they were decoded by other rules, {rules}.")
-    references = {row.utterance_id: row.reference for row in one.predictions[CANDIDATE]}
-    shared = [
-        row
-        for row in other.predictions[CANDIDATE]
-        if references.get(row.utterance_id) == row.reference
-    ]
-    if not shared:
-        raise UsageError(f"{one.folder} and {other.folder} share no utterance of one reference.")
-    described = dict(one.described)
-    described["terms"] = one.described.get("terms") or other.described.get("terms")
-    described["forced"] = forced
-    described["compared"] = {
-        "utterances": len(shared),
-        "of_candidate": len(one.predictions[CANDIDATE]),
-        "of_baseline": len(other.predictions[CANDIDATE]),
-    }
-    described["models"] = {
-        CANDIDATE: one.described["models"][CANDIDATE],
-        BASELINE: other.described["models"][CANDIDATE],
-    }
-    predictions = {CANDIDATE: one.predictions[CANDIDATE], BASELINE: shared}
-
-    def both(ours: Mapping[str, Path], theirs: Mapping[str, Path]) -> dict[str, Path]:
-        return {CANDIDATE: ours[CANDIDATE], BASELINE: theirs[CANDIDATE]}
-
-    return replace(
-        one,
-        described=described,
-        predictions=predictions,
-        conditions=both(one.conditions, other.conditions),
-        streams=both(one.streams, other.streams),
-        latency=both(one.latency, other.latency),
-    )
 
 
 def _tell(asked: Asked, what: str, done: int, total: int) -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lifecycle.evaluate import BASELINE, CANDIDATE, Evaluated
+from lifecycle.evaluated import BASELINE, CANDIDATE, Evaluated
 from lifecycle.evaluated_speech import GENERAL
 from lifecycle.evaluated_texts import Texts
 from lifecycle.evaluation_speed import latency_of, streaming_of
+from lifecycle.trained_on import warnings_of
 from voiceforge.errors import UsageError
 from voiceforge.files import write_json, write_text
 
@@ -30,11 +31,18 @@ _DIGITS = 8
 
 @dataclass(frozen=True)
 class Written:
-    """A report, the folder that it was written to, and the smallest difference that matters."""
+    """A report.
+
+    Attributes:
+        folder: that it was written to.
+        margin: the smallest difference that matters, a fraction of words.
+        warnings: sentences on why its figures may mislead.
+    """
 
     folder: Path
     report: EvaluationReport
     margin: float
+    warnings: Sequence[str] = ()
 
 
 def write_report(
@@ -98,7 +106,7 @@ def write_report(
         **report.as_dict(),
     }
     write_json(out / JSON, finite(fields))
-    speech = described["speech"]
+    speech, warnings = described["speech"], list(warnings_of(described))
     about = About(
         speech=str(speech["name"]),
         rejected=[(one["where"], one["detail"]) for one in speech["rejected"]],
@@ -113,6 +121,7 @@ def write_report(
         },
         margin=question.margin,
         forced=described.get("forced", ()),
+        warnings=warnings,
     )
     corpus = evaluated.corpus
     addresses = {
@@ -121,7 +130,7 @@ def write_report(
         if (corpus / one.audio).is_file()
     }
     write_text(out / PAGE, render_evaluation(report, about, addresses))
-    return Written(out, report, question.margin)
+    return Written(out, report, question.margin, warnings)
 
 
 def _compared(described: Mapping[str, Any]) -> dict[str, str]:

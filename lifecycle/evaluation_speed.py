@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from evaluation.reports.evaluated_latency import EvaluatedLatency
     from evaluation.reports.evaluated_streaming import ModelStreaming
     from evaluation.slices import Resampling
-    from lifecycle.evaluate import Evaluated
+    from lifecycle.evaluated import Evaluated
     from lifecycle.evaluated_texts import Texts
 
 

@@ -17,7 +17,7 @@ from lifecycle import calibration, predictions, signal_to_noise, splits
 from lifecycle import engine as engines
 from lifecycle.artifacts import Artifact
 from lifecycle.domain_evaluation import asked, evaluate_domain, report, statistics, summary
-from lifecycle.evaluate import BASELINE, CANDIDATE, SNR, Evaluated
+from lifecycle.evaluated import BASELINE, CANDIDATE, SNR, Evaluated
 from lifecycle.evaluated_speech import GENERAL
 from lifecycle.heard import PREDICTIONS
 from lifecycle.workspace import Workspace
@@ -90,7 +90,7 @@ def _engines(workspace: Workspace) -> dict[str, str]:
 
 def _report(workspace: Workspace, evaluated: Evaluated, folder: Path) -> Written:
     """What was heard, with its report, in the artifact's folder."""
-    from lifecycle.evaluate import read
+    from lifecycle.evaluated import read
 
     shutil.copytree(
         evaluated.folder, folder, dirs_exist_ok=True,

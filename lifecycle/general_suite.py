@@ -12,9 +12,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lifecycle.evaluate import BASELINE, CANDIDATE, FILE, Asked, Evaluated, evaluate
+from lifecycle.evaluate import Asked, evaluate, texts_of
+from lifecycle.evaluated import BASELINE, CANDIDATE, FILE, Evaluated
 from lifecycle.evaluated_speech import GENERAL
-from lifecycle.evaluated_texts import Texts, read_texts
+from lifecycle.evaluated_texts import Texts
 from lifecycle.evaluation_report import JSON, PAGE, SCHEMA, Written, finite, short, write_report
 from voiceforge.errors import UsageError
 from voiceforge.files import write_json, write_text
@@ -80,10 +81,7 @@ def evaluate_suite(
         for language in languages
     }
     for one in each.values():
-        read_texts(
-            settings, one.speech, language=one.language, normaliser=one.normaliser,
-            replacements=one.replacements, terms=one.terms,
-        )  # fmt: skip
+        texts_of(settings, one)
     heard = {language: evaluate(settings, one, out / language) for language, one in each.items()}
     reports = {
         language: write_report(

@@ -37,6 +37,7 @@ class About:
         facts: further lines, name and value.
         margin: the smallest difference that matters, a fraction of words.
         forced: in what two evaluations differ that were compared all the same.
+        warnings: sentences on why the figures may mislead.
     """
 
     speech: str
@@ -44,6 +45,7 @@ class About:
     facts: Mapping[str, str]
     margin: float = Question().margin
     forced: Sequence[str] = ()
+    warnings: Sequence[str] = ()
 
 
 def render_evaluation(

@@ -12,21 +12,19 @@ import numpy as np
 
 from serving.engines.contracts import EngineDescription, EngineSpec
 from serving.engines.description import read_description, verify_files, write_description
+from serving.engines.offered import EngineName, check_source
 from serving.engines.tokens import FILE as TOKENIZER
 from serving.engines.whisper import Aligned, Generated, Mels, WhisperEngine
-from voiceforge.errors import UsageError
 from voiceforge.files import sha256_folder
 
 KIND = "ctranslate2"
 # CTranslate2 computes float16 on GPUs only: on a CPU such weights are widened, which is exact.
-_COMPUTE_TYPES = {
+COMPUTE_TYPES = {
     "int8": "int8",
     "int8_float32": "int8_float32",
     "float32": "float32",
     "float16": "float32",
 }
-PRECISIONS = tuple(_COMPUTE_TYPES)
-"""Of weights. On most processors int8_float32 computes what int8 does."""
 
 
 def build(
@@ -48,15 +46,7 @@ def build(
     from ctranslate2.converters import TransformersConverter
     from transformers.utils.logging import disable_progress_bar
 
-    if spec.precision not in PRECISIONS:
-        raise UsageError(
-            f"The precision {spec.precision!r} is not known. Known: {', '.join(PRECISIONS)}."
-        )
-    if not (source / "model.safetensors").is_file() or not (source / TOKENIZER).is_file():
-        raise UsageError(
-            f"{source} holds no model.safetensors and {TOKENIZER}, so no engine can be built "
-            "from it. Give the folder of a base or merged Whisper model."
-        )
+    check_source(source, EngineName(KIND, spec.precision))
     disable_progress_bar()
     converter = TransformersConverter(str(source), copy_files=[TOKENIZER])
     converter.convert(str(out), quantization=spec.precision, force=True)
@@ -96,7 +86,7 @@ def _load_model(path: Path, precision: str, threads: int) -> Any:
     return ctranslate2.models.Whisper(
         str(path),
         device="cpu",
-        compute_type=_COMPUTE_TYPES[precision],
+        compute_type=COMPUTE_TYPES[precision],
         intra_threads=threads,
         inter_threads=1,
     )

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from serving.engines.tokens import FILE as TOKENIZER
 from voiceforge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ OFFERED: Mapping[str, tuple[str, ...]] = {
 }
 """Kind -> precisions of its weights. On most processors int8_float32 computes what int8 does."""
 
+WEIGHTS = "model.safetensors"
 _MODULES = {"ctranslate2": "serving.engines.ctranslate2", "onnxruntime": "serving.engines.onnx"}
 
 
@@ -47,6 +50,27 @@ def parse_engine(text: str) -> EngineName:
         known = [str(EngineName(kind, one)) for kind, every in OFFERED.items() for one in every]
         raise UsageError(f"There is no engine {text!r}. There is: {', '.join(known)}.")
     return EngineName(kind, precision)
+
+
+def check_source(source: Path, engine: EngineName) -> None:
+    """Refuse to build what cannot be built.
+
+    Args:
+        source: Hugging Face folder of a Whisper model.
+
+    Raises:
+        UsageError: the source is no such folder, or the precision is not known.
+    """
+    precisions = OFFERED[engine.kind]
+    if engine.precision not in precisions:
+        raise UsageError(
+            f"The precision {engine.precision!r} is not known. Known: {', '.join(precisions)}."
+        )
+    if not all((source / name).is_file() for name in (WEIGHTS, TOKENIZER)):
+        raise UsageError(
+            f"{source} holds no {WEIGHTS} and {TOKENIZER}, so no engine can be built from it. Give "
+            "the folder of a base or merged Whisper model."
+        )
 
 
 def engine_module(kind: str) -> Any:

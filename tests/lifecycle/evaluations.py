@@ -10,7 +10,7 @@ from data.tables import UTTERANCES, write_utterances
 from data.utterance import Utterance
 from evaluation.prediction import Prediction
 from evaluation.runners import write_predictions
-from lifecycle.evaluate import FILE, SCHEMA, SNR
+from lifecycle.evaluated import FILE, SCHEMA, SNR
 from lifecycle.evaluated_texts import Texts
 from voiceforge.files import sha256_json, write_json
 

@@ -16,7 +16,7 @@ from lifecycle import calibration, predictions, splits
 from lifecycle.calibration import make_calibration
 from lifecycle.engine import STAGE as ENGINE
 from lifecycle.engine import engine_folder
-from lifecycle.evaluate import CANDIDATE, read
+from lifecycle.evaluated import CANDIDATE, read
 from lifecycle.evaluated_confidence import WORDS, read_words, write_words
 from lifecycle.evaluation_report import write_report
 from lifecycle.model_card import FILE as CARD

@@ -20,7 +20,7 @@ from lifecycle import calibration, domain_evaluation, reports, signal_to_noise
 from lifecycle.certificate import PAGE as CERTIFICATE_PAGE
 from lifecycle.certificate import make_certificate
 from lifecycle.domain_evaluation import asked, evaluate_domain, make_evaluation_report
-from lifecycle.evaluate import BASELINE, CANDIDATE, FILE, pair, read
+from lifecycle.evaluated import BASELINE, CANDIDATE, FILE, pair, read
 from lifecycle.evaluated_confidence import calibrator_of
 from lifecycle.evaluated_speech import read_speech
 from lifecycle.garbage import unneeded

@@ -9,7 +9,7 @@ from data.conditions import Condition
 from data.utterance import Utterance
 from evaluation.prediction import Prediction
 from evaluation.runners import write_predictions
-from lifecycle.evaluate import pair, read
+from lifecycle.evaluated import pair, read
 from lifecycle.evaluated_conditions import CONDITIONS, condition_file, read_conditions
 from lifecycle.evaluation_report import write_report
 from tests.lifecycle.evaluations import lay_down, said, spoken

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from evaluation.replacements import Replacements
-from lifecycle.evaluate import CANDIDATE, FILE, pair, read
+from lifecycle.evaluated import CANDIDATE, FILE, pair, read
 from lifecycle.evaluated_heard import check_language, check_rows
 from lifecycle.evaluated_speech import Speech, also_there, general_languages, language_of
 from lifecycle.evaluated_texts import Texts, read_texts

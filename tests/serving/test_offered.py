@@ -7,8 +7,8 @@ from typing import Any, get_args
 
 import pytest
 
-from serving.engines import load_engine
-from serving.engines.contracts import DecodingOptions, Samples
+from serving.engines import ctranslate2, load_engine
+from serving.engines.contracts import DecodingOptions, EngineSpec, Samples
 from serving.engines.description import read_description
 from serving.engines.loading import OnDemand
 from serving.engines.offered import (
@@ -30,11 +30,18 @@ def test_every_engine_offered_has_a_name_that_is_read_again() -> None:
             assert parse_engine(str(name)) == name
 
 
-def test_each_kind_is_built_in_the_precisions_that_are_offered() -> None:
-    for kind, precisions in OFFERED.items():
-        module = engine_module(kind)
-        assert kind == module.KIND
-        assert sorted(module.PRECISIONS) == sorted(precisions)
+def test_each_kind_has_a_module_that_knows_its_precisions() -> None:
+    assert [engine_module(kind).KIND for kind in OFFERED] == list(OFFERED)
+    assert set(ctranslate2.COMPUTE_TYPES) == set(OFFERED["ctranslate2"])
+
+
+@pytest.mark.parametrize("kind", OFFERED)
+def test_what_cannot_be_built_is_refused(kind: str, tmp_path: Path) -> None:
+    build = engine_module(kind).build
+    for precision, words in (("int4", "'int4' is not known"), ("int8", "no model.safetensors")):
+        spec = EngineSpec(kind, precision, 3000, "en")
+        with pytest.raises(UsageError, match=words):
+            build(tmp_path, tmp_path / "out", spec, source_sha256="0", trailing_silence=0.0)
 
 
 def test_what_a_domain_may_ask_for_is_offered() -> None:

@@ -1,6 +1,6 @@
 """Whisper on ONNX Runtime: own graphs, their precisions, and what runs them."""
 
-from serving.engines.onnx.build import KIND, PRECISIONS, build
+from serving.engines.onnx.build import KIND, build
 from serving.engines.onnx.runtime import load
 
-__all__ = ["KIND", "PRECISIONS", "build", "load"]
+__all__ = ["KIND", "build", "load"]

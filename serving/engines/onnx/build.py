@@ -14,13 +14,13 @@ from typing import Any
 
 from serving.engines.contracts import EngineDescription, EngineSpec
 from serving.engines.description import read_description, verify_files, write_description
+from serving.engines.offered import EngineName, check_source
 from serving.engines.onnx.graphs import DECODER, DECODING, ENCODER
 from serving.engines.tokens import FILE as TOKENIZER
 from voiceforge.errors import UsageError
 from voiceforge.files import read_json, sha256_folder, write_json
 
 KIND = "onnxruntime"
-PRECISIONS = ("float32", "int8")
 _TOOLS = ("onnxruntime", "onnx", "onnxscript", "torch", "transformers")
 
 
@@ -50,15 +50,7 @@ def build(
         UsageError: the source is no Whisper folder, or the precision is not known.
         StorageError: the disk is full or read-only.
     """
-    if spec.precision not in PRECISIONS:
-        raise UsageError(
-            f"The precision {spec.precision!r} is not known. Known: {', '.join(PRECISIONS)}."
-        )
-    if not (source / "model.safetensors").is_file() or not (source / TOKENIZER).is_file():
-        raise UsageError(
-            f"{source} holds no model.safetensors and {TOKENIZER}, so no engine can be built "
-            "from it. Give the folder of a base or merged Whisper model."
-        )
+    check_source(source, EngineName(KIND, spec.precision))
     generation = read_json(source / "generation_config.json")
     with tempfile.TemporaryDirectory(dir=out.parent) as scratch, _quietly():
         graphs, facts = _graphs(source, source_sha256, exact, Path(scratch))
