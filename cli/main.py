@@ -11,6 +11,7 @@ import typer
 
 from cli.console import say, show_error
 from cli.corpus_app import corpus_app
+from cli.engine_app import engine_app
 from voiceforge.errors import VoiceForgeError
 from voiceforge.memory import keep_freed_memory
 
@@ -22,6 +23,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(corpus_app, name="corpus")
+app.add_typer(engine_app, name="engine")
 
 Domain = Annotated[
     str | None, typer.Option("--domain", "-d", help="A domain of params.yaml; all by default.")

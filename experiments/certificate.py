@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from evaluation.reports.page import Section
 
 SCHEMA = 1
+ENGINE = "engine"
+"""Name of the gate that says why this engine serves, and what its precision costs."""
 
 
 def decide(

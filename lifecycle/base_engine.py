@@ -15,6 +15,7 @@ from lifecycle.workspace import Workspace
 
 if TYPE_CHECKING:
     from serving.engines.contracts import EngineSpec
+    from serving.engines.offered import EngineName
 
 STAGE = "base_engine"
 VERSION = 1
@@ -22,8 +23,8 @@ _FOLDER = "engine"
 
 
 def make_base_engine(workspace: Workspace) -> Artifact:
-    """Build the base model's engine, same precision, padded to the 30 s that it knows."""
-    from serving.engines import ctranslate2
+    """Build the base model as the domain's first engine, padded to the 30 s that it knows."""
+    from serving.engines.offered import engine_module
 
     refuse_nemo(workspace, "The engine of the base model")
     base = base_model(workspace)
@@ -31,7 +32,7 @@ def make_base_engine(workspace: Workspace) -> Artifact:
 
     def build(folder: Path, _: Path) -> Mapping[str, Any]:
         engine_folder_in(folder).mkdir()
-        ctranslate2.build(
+        engine_module(spec.kind).build(
             base.path, engine_folder_in(folder), spec, source_sha256=base.sha256,
             trailing_silence=0.0,
         )  # fmt: skip
@@ -52,14 +53,17 @@ def engine_folder_in(folder: Path) -> Path:
     return folder / _FOLDER
 
 
-def engine_spec(workspace: Workspace, minimum_mel_frames: int) -> EngineSpec:
-    """The domain's engine as params.yaml describes it; see `EngineSpec`."""
+def engine_spec(
+    workspace: Workspace, minimum_mel_frames: int, name: EngineName | None = None
+) -> EngineSpec:
+    """An engine of the domain, by default the first that params.yaml names; see `EngineSpec`."""
     from serving.engines.contracts import EngineSpec
+    from serving.engines.offered import parse_engine
 
-    params = workspace.domain.engine
+    name = name or parse_engine(workspace.domain.engine.names[0])
     return EngineSpec(
-        kind=params.kind,
-        precision=params.precision,
+        kind=name.kind,
+        precision=name.precision,
         minimum_mel_frames=minimum_mel_frames,
         language=workspace.domain.language,
     )

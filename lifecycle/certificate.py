@@ -96,8 +96,10 @@ def make_certificate(workspace: Workspace) -> Artifact:
         test_set, shown = _test_set(workspace), workspace.current(domain_evaluation.STAGE)
         decided = decide(
             domain=name,
-            challenger=_reference(workspace, name, version, inputs[engine.STAGE]),
-            reference=_reference(workspace, name, champion.version, champion.engine_sha256)
+            challenger=_reference(name, version, registry.model_folder(name, version)),
+            reference=_reference(
+                name, champion.version, registry.model_folder(name, champion.version)
+            )
             if champion
             else _base_reference(workspace),
             comparisons=_comparisons(workspace, heard) if champion else against_base,
@@ -208,6 +210,7 @@ def _further(made: Artifact, folder: Path) -> dict[str, str]:
 
 
 def _checks(workspace: Workspace) -> list[Gate]:
+    from experiments.certificate import ENGINE
     from experiments.gates import check_gate
 
     corpus_check = checks.few_quarantined(workspace)
@@ -223,23 +226,21 @@ def _checks(workspace: Workspace) -> list[Gate]:
             "; ".join(problems)
             or f"No text, and no voice that can be kept apart, is in two splits.{known}",
         ),
-        check_gate("engine", agrees, sentence),
+        check_gate(ENGINE, agrees, sentence),
     ]
 
 
-def _reference(workspace: Workspace, name: str, version: str, engine_sha256: str) -> ModelReference:
+def _reference(name: str, version: str, folder: Path) -> ModelReference:
     from experiments.contracts import ModelReference
+    from serving.engines import engine_sha256
+    from serving.engines.description import read_description
 
-    return ModelReference(name, version, engine_sha256, workspace.domain.engine.kind)
+    return ModelReference(name, version, engine_sha256(folder), read_description(folder).kind)
 
 
 def _base_reference(workspace: Workspace) -> ModelReference:
-    from serving.engines import engine_sha256
-
-    base = workspace.current(engine.BASE)
-    return _reference(
-        workspace, workspace.domain.base_model, "", engine_sha256(engine.engine_folder(base))
-    )
+    folder = engine.engine_folder(workspace.current(engine.BASE))
+    return _reference(workspace.domain.base_model, "", folder)
 
 
 def _test_set(workspace: Workspace) -> str:

@@ -1,10 +1,10 @@
-"""Stage engine: the merged model in its serving precision."""
+"""Stage engine: the merged model as what serves it, chosen among the engines of params.yaml."""
 
 from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +16,15 @@ from lifecycle.base_engine import engine_folder_in, engine_spec
 from lifecycle.nemo import refuse_nemo
 from lifecycle.replacements import normaliser_of, replacements_of
 from lifecycle.workspace import Workspace
-from voiceforge.errors import StageError
+from voiceforge.errors import StageError, UsageError
 from voiceforge.files import read_json, write_json
 
 if TYPE_CHECKING:
     from evaluation.comparison import Comparison
     from evaluation.estimate import Estimate
     from evaluation.prediction import Prediction
+    from serving.engines.contracts import EngineDescription
+    from serving.engines.offered import EngineName
 
 STAGE = "engine"
 BASE = base_engine.STAGE
@@ -32,39 +34,76 @@ _EXACT = "float32"
 
 
 def make_engine(workspace: Workspace) -> Artifact:
-    """Build the engine of the merged model and measure on dev what its precision costs."""
-    from lifecycle import predictions  # which are of engines
-    from serving.engines import ctranslate2
-    from training.merging import DESCRIPTION
+    """Build the engines of the merged model, measure on dev what their precision costs, choose.
+
+    Raises:
+        UsageError: this machine cannot run the engine that params.yaml names first.
+        StageError: there is nothing to check it with, or the model is of NeMo.
+    """
+    from lifecycle.engine_choice import make_choice
+    from serving.engines.offered import parse_engine, probe
 
     refuse_nemo(workspace, "The engine of the merged model")
+    exactly: list[Sequence[Prediction]] = []
+
+    def heard_exactly(folder: Path) -> Sequence[Prediction]:
+        """Once for all engines, and not at all where they are there."""
+        if not exactly:
+            exactly.append(_heard_exactly(workspace, folder))
+        return exactly[0]
+
+    names = workspace.domain.engine.names
+    if len(names) == 1:
+        return _make(workspace, _available(names[0]), heard_exactly, STAGE)
+    able = [parse_engine(name) for name in names if not probe(parse_engine(name).kind).problem]
+    built = {
+        str(name): _make(workspace, name, heard_exactly, f"{STAGE}-{name.kind}-{name.precision}")
+        for name in (_available(names[0]), *able[1:])
+    }
+    return workspace.keep(STAGE, built[make_choice(workspace, built).chosen])
+
+
+def _available(name: str) -> EngineName:
+    """The engine of that name, which somebody named explicitly.
+
+    Raises:
+        UsageError: this machine cannot run it.
+    """
+    from serving.engines.offered import parse_engine, probe
+
+    engine = parse_engine(name)
+    if problem := probe(engine.kind).problem:
+        raise UsageError(
+            f"engine.kind of params.yaml is {engine.kind}, which is not available here: {problem}. "
+            "Install it, or name another: `voiceforge engine list` shows what there is."
+        )
+    return engine
+
+
+def _make(
+    workspace: Workspace,
+    name: EngineName,
+    heard_exactly: Callable[[Path], Sequence[Prediction]],
+    pointer: str,
+) -> Artifact:
+    """One engine, with what its precision costs on dev.
+
+    Args:
+        heard_exactly: what the float32 model says of dev; its argument is a folder to build in.
+    """
+    from lifecycle import predictions  # which are of engines
+
     merged, table = workspace.current(merged_model.STAGE), workspace.current(splits.STAGE)
-    digest = str(merged.summary["tensors_sha256"])
-    trained = read_json(merged.path / DESCRIPTION)
     params = workspace.domain.engine
-    spec = engine_spec(workspace, int(trained["minimum_mel_frames"]))
+    spec = engine_spec(workspace, _trained_frames(merged), name)
 
     def build(folder: Path, scratch: Path) -> Mapping[str, Any]:
         folder = _new(engine_folder_in(folder))
         clips = _dev_clips(splits.read_splits(workspace))
-        exact = scratch / _EXACT
-        if not (exact / "engine.json").is_file():
-            ctranslate2.build(
-                merged.path,
-                _new(exact),
-                dataclasses.replace(spec, precision=_EXACT),
-                source_sha256=digest,
-                trailing_silence=params.trailing_silence,
-            )
-        description = ctranslate2.build(
-            merged.path,
-            folder,
-            spec,
-            source_sha256=digest,
-            trailing_silence=params.trailing_silence,
-        )
+        exactly = heard_exactly(scratch / _EXACT)
+        description = _build(workspace, name, folder)
         said = _predict(workspace, folder, clips)
-        compared = _compare(workspace, said, _predict(workspace, exact, clips), clips)
+        compared = _compare(workspace, str(name), said, exactly, clips)
         before, after = compared.baseline, compared.candidate
         description = dataclasses.replace(description, wer_before=before, wer_after=after)
         write_json(folder / "engine.json", description.as_dict())
@@ -82,14 +121,46 @@ def make_engine(workspace: Workspace) -> Artifact:
     return workspace.make(
         STAGE,
         VERSION,
-        {merged_model.STAGE: digest, splits.STAGE: table.sha256},
+        {merged_model.STAGE: str(merged.summary["tensors_sha256"]), splits.STAGE: table.sha256},
         {
             **dataclasses.asdict(spec),
             "trailing_silence": params.trailing_silence,
             **statistics(workspace),
         },
         build,
+        pointer=pointer,
     )
+
+
+def _heard_exactly(workspace: Workspace, folder: Path) -> Sequence[Prediction]:
+    """What the float32 model says of dev; it is built in the folder."""
+    from serving.engines.offered import DEFAULT, EngineName
+
+    if not (folder / "engine.json").is_file():
+        _build(workspace, EngineName(DEFAULT.kind, _EXACT), _new(folder))
+    return _predict(workspace, folder, _dev_clips(splits.read_splits(workspace)))
+
+
+def _build(workspace: Workspace, name: EngineName, folder: Path) -> EngineDescription:
+    """The merged model as that engine, in an empty folder."""
+    from serving.engines.offered import engine_module
+
+    merged = workspace.current(merged_model.STAGE)
+    description: EngineDescription = engine_module(name.kind).build(
+        merged.path,
+        folder,
+        engine_spec(workspace, _trained_frames(merged), name),
+        source_sha256=str(merged.summary["tensors_sha256"]),
+        trailing_silence=workspace.domain.engine.trailing_silence,
+    )
+    return description
+
+
+def _trained_frames(merged: Artifact) -> int:
+    """The shortest mel that the merged model was trained to hear, in 10 ms frames."""
+    from training.merging import DESCRIPTION
+
+    return int(read_json(merged.path / DESCRIPTION)["minimum_mel_frames"])
 
 
 def statistics(workspace: Workspace) -> dict[str, Any]:
@@ -119,14 +190,22 @@ def engine_verdict(workspace: Workspace, engine: Artifact) -> tuple[bool, str]:
     """Whether the engine may go on, and why.
 
     Dev is small, so that only a loss whose whole interval lies above `engine.margin` stops it.
+    Where it was chosen among several, the reason follows.
     """
+    from lifecycle.engine_choice import reason
+
     loss, margin = engine_loss(engine), workspace.domain.engine.margin
     sentence = (
         f"{engine.summary['precision']} costs {100 * loss.value:+.2f} points "
         f"[{100 * loss.low:+.2f}, {100 * loss.high:+.2f}] of word error rate against float32 on "
         f"{loss.words:,} dev words; at most {margin:+g} is allowed."
     )
-    return 100 * loss.low <= margin, sentence
+    return passes(workspace, loss), " ".join(filter(None, (sentence, reason(workspace, engine))))
+
+
+def passes(workspace: Workspace, loss: Estimate) -> bool:
+    """Whether a precision with that loss may go on."""
+    return 100 * loss.low <= workspace.domain.engine.margin
 
 
 def _new(folder: Path) -> Path:
@@ -158,6 +237,7 @@ def _predict(workspace: Workspace, engine: Path, clips: Sequence[Utterance]) -> 
 
 def _compare(
     workspace: Workspace,
+    name: str,
     after: Sequence[Prediction],
     before: Sequence[Prediction],
     clips: Sequence[Utterance],
@@ -170,7 +250,7 @@ def _compare(
         after,
         before,
         clips,
-        candidate_name=workspace.domain.engine.precision,
+        candidate_name=name,
         baseline_name=_EXACT,
         normaliser=params.normaliser,
         language=workspace.domain.language,

@@ -121,7 +121,7 @@ def _record(workspace: Workspace) -> RunRecord:
         params={
             "base_model": domain.base_model,
             "language": domain.language,
-            "engine": f"{domain.engine.kind} {domain.engine.precision}",
+            "engine": f"{quantized.summary['kind']} {quantized.summary['precision']}",
             **{key: str(value) for key, value in domain.training.model_dump(mode="json").items()},
         },
         metrics=metrics,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from voiceforge.settings import Settings
 
 if TYPE_CHECKING:
     from evaluation.model_calibrator import ModelCalibrator
-    from serving.engines.contracts import Engine
+    from serving.engines.contracts import Engine, EngineDescription
     from serving.engines.offered import EngineName
 
 BASE, REGISTERED = "base:", "models:/"
@@ -82,9 +83,6 @@ def engine_of(
     from serving.engines.offered import DEFAULT, parse_engine
 
     asked = None if engine is None else parse_engine(engine)
-    if model.startswith(BASE):
-        name = model.removeprefix(BASE)
-        return _base_engine(settings, name, asked or DEFAULT, say), model
     if model.startswith(REGISTERED):
         from lifecycle.model_registry import open_registry
         from serving.registry import parse_address
@@ -93,11 +91,10 @@ def engine_of(
         registry = open_registry(settings)
         name = f"{REGISTERED}{domain}/{registry.version(domain, version).version}"
         return _checked(registry.model_folder(domain, version), name, asked), name
-    folder = Path(model)
-    if (folder / "engine.json").is_file():
-        return _checked(folder, model, asked), model
-    if (folder / "config.json").is_file() and any(folder.glob("*.safetensors")):
-        return _own_engine(settings, folder, asked or DEFAULT), model
+    if (Path(model) / "engine.json").is_file():
+        return _checked(Path(model), model, asked), model
+    if weights := weights_of(settings, model, say):
+        return _built(settings, weights, asked or DEFAULT), model
     raise UsageError(f"{model!r} is no model: write {MANNER}.")
 
 
@@ -116,58 +113,85 @@ def _checked(folder: Path, model: str, asked: EngineName | None) -> Path:
     return folder
 
 
-def _base_engine(
-    settings: Settings, name: str, engine: EngineName, say: Callable[[str], None]
-) -> Path:
-    """The base model padded to 30 s."""
+@dataclass(frozen=True)
+class Weights:
+    """A Whisper model in Hugging Face's format.
+
+    Attributes:
+        name: short, for folders.
+        sha256: digest of its tensors.
+        frames: shortest mel that it knows, in 10 ms frames.
+        silence: seconds that serving appends to a clip.
+    """
+
+    path: Path
+    name: str
+    sha256: str
+    frames: int
+    silence: float
+
+
+def weights_of(
+    settings: Settings, model: str, say: Callable[[str], None] = lambda line: None
+) -> Weights | None:
+    """The weights that `model` names; None where it names something else.
+
+    Args:
+        say: told what is downloaded.
+    """
     from data.features import WINDOW_FRAMES
-    from training.base_models import resolve
-
-    base = resolve(
-        name,
-        cache=settings.cache,
-        offline=settings.offline,
-        timeout=settings.source_timeout,
-        progress=say,
-    )
-    return _built(settings, base.path, base.name, base.sha256, engine, WINDOW_FRAMES, 0.0)
-
-
-def _own_engine(settings: Settings, model: Path, engine: EngineName) -> Path:
-    """A model in Hugging Face's format, at the clip length that it was merged for, if it was."""
-    from data.features import WINDOW_FRAMES
-    from training.base_models import tensor_digest
+    from training.base_models import resolve, tensor_digest
     from training.merging import DESCRIPTION
     from voiceforge.files import read_json
 
+    if model.startswith(BASE):
+        base = resolve(
+            model.removeprefix(BASE),
+            cache=settings.cache,
+            offline=settings.offline,
+            timeout=settings.source_timeout,
+            progress=say,
+        )
+        return Weights(base.path, base.name, base.sha256, WINDOW_FRAMES, 0.0)
+    folder = Path(model)
+    if not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
+        return None
     frames, silence = WINDOW_FRAMES, 0.0
-    if (model / DESCRIPTION).is_file():
-        trained = read_json(model / DESCRIPTION)
+    if (folder / DESCRIPTION).is_file():  # merged for clips of their own length
+        trained = read_json(folder / DESCRIPTION)
         frames, silence = int(trained["minimum_mel_frames"]), float(trained["trailing_silence"][1])
-    name = f"{model.resolve().name}-{frames}-{silence:g}"
-    return _built(settings, model, name, tensor_digest(model), engine, frames, silence)
+    return Weights(folder, folder.resolve().name, tensor_digest(folder), frames, silence)
 
 
-def _built(
-    settings: Settings,
-    model: Path,
-    name: str,
-    sha256: str,
-    engine: EngineName,
-    frames: int,
-    silence: float,
-) -> Path:
-    """That engine of a model, built once in the cache."""
+def build_engine(weights: Weights, engine: EngineName, out: Path) -> EngineDescription:
+    """Build an engine in an empty folder.
+
+    Raises:
+        UsageError: the weights are no Whisper model.
+        StorageError: the disk is full or read-only.
+    """
     from serving.engines.contracts import EngineSpec
-    from serving.engines.offered import DEFAULT, engine_module
+    from serving.engines.offered import engine_module
+
+    spec = EngineSpec(engine.kind, engine.precision, weights.frames, "en")
+    description: EngineDescription = engine_module(engine.kind).build(
+        weights.path, out, spec, source_sha256=weights.sha256, trailing_silence=weights.silence
+    )
+    return description
+
+
+def _built(settings: Settings, weights: Weights, engine: EngineName) -> Path:
+    """That engine, built once in the cache."""
+    from data.features import WINDOW_FRAMES
+    from serving.engines.offered import DEFAULT
     from voiceforge.files import new_folder
 
+    name = weights.name
+    if (weights.frames, weights.silence) != (WINDOW_FRAMES, 0.0):
+        name += f"-{weights.frames}-{weights.silence:g}"
     built_as = "" if engine == DEFAULT else f"-{engine.kind}-{engine.precision}"
-    folder = settings.cache / "base-engines" / f"{name}{built_as}-{sha256[:16]}"
+    folder = settings.cache / "base-engines" / f"{name}{built_as}-{weights.sha256[:16]}"
     if not (folder / "engine.json").is_file():
-        spec = EngineSpec(engine.kind, engine.precision, frames, "en")
         with new_folder(folder) as out:
-            engine_module(engine.kind).build(
-                model, out, spec, source_sha256=sha256, trailing_silence=silence
-            )
+            build_engine(weights, engine, out)
     return folder

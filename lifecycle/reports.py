@@ -268,7 +268,7 @@ def _name(fields: Mapping[str, Any]) -> str:
     return Slice(**fields).name
 
 
-def _evenly(rows: Sequence[Utterance], count: int) -> list[Utterance]:
+def evenly(rows: Sequence[Utterance], count: int) -> list[Utterance]:
     """At most `count` clips, spread evenly over the lengths that there are, ends included."""
     ordered = sorted(rows, key=lambda row: (row.duration, row.id))
     if len(ordered) <= count:
@@ -284,7 +284,7 @@ def _measure(workspace: Workspace, engine: Path, message: str) -> Any:
 
     params, threads = workspace.domain.evaluation, workspace.settings.threads
     workspace.report(LATENCY, 0, 0, f"timing the {message} engine")
-    chosen = _evenly(predictions.test_utterances(workspace), params.latency_clips)
+    chosen = evenly(predictions.test_utterances(workspace), params.latency_clips)
     return measure_latency(
         load_engine(engine, threads=threads),
         [read_flac(workspace.corpus / row.audio) for row in chosen],

@@ -204,6 +204,7 @@ def _describe(served: Served) -> dict[str, Any]:
         "certified": served.certified,
         "kind": description.kind,
         "precision": description.precision,
+        "reason": served.reason,
         "language": description.language,
         "calibrated": list(served.calibrator.fitted) if served.calibrator else [],
     }

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from evaluation.model_calibrator import ModelCalibrator
-from experiments.certificate import verify_certificate
+from experiments.certificate import ENGINE, verify_certificate
 from serving.confidence import StoredCalibrator
 from serving.engines import engine_sha256, load_engine
 from serving.engines.contracts import Engine
@@ -54,7 +54,8 @@ class Candidate:
 class Served:
     """A loaded model; `certified` says whether a certificate was verified for it.
 
-    `calibrator` makes its confidences probabilities, where it has one.
+    `calibrator` makes its confidences probabilities, where it has one; `reason` is its
+    certificate's sentence on why this engine serves.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Served:
     certified: bool
     engine: Engine
     calibrator: ModelCalibrator | None = None
+    reason: str = ""
 
     @property
     def label(self) -> str:
@@ -210,9 +212,10 @@ def _load(candidate: Candidate, threads: int) -> Served:
             a file of the engine is not what was built, or its calibrator is gone, was changed or
             is another engine's.
     """
-    sha = engine_sha256(candidate.engine)
+    sha, reason = engine_sha256(candidate.engine), ""
     if candidate.certificate is not None:
-        verify_certificate(read_json(candidate.certificate / CERTIFICATE), sha)
+        certificate = verify_certificate(read_json(candidate.certificate / CERTIFICATE), sha)
+        reason = next((gate.reason for gate in certificate.gates if gate.name == ENGINE), "")
     elif candidate.needs_certificate:
         raise IntegrityError(
             f"{candidate.name} version {candidate.version} has no certificate, so it may not reach "
@@ -225,4 +228,5 @@ def _load(candidate: Candidate, threads: int) -> Served:
         certified=candidate.certificate is not None,
         engine=load_engine(candidate.engine, threads),
         calibrator=candidate.calibrator.read(sha),
+        reason=reason,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ OFFERED: Mapping[str, tuple[str, ...]] = {
 """Kind -> precisions of its weights. On most processors int8_float32 computes what int8 does."""
 
 WEIGHTS = "model.safetensors"
+_PACKAGES = {"ctranslate2": "ctranslate2", "onnxruntime": "onnxruntime"}
 _MODULES = {"ctranslate2": "serving.engines.ctranslate2", "onnxruntime": "serving.engines.onnx"}
 
 
@@ -79,6 +81,33 @@ def engine_module(kind: str) -> Any:
     It has `build(source, out, spec, source_sha256, trailing_silence)` and `load(path, *, threads)`.
     """
     return import_module(_MODULES[kind])
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """Whether this machine can build and run a kind of engine.
+
+    Attributes:
+        version: of the package that runs it; "" where there is none.
+        problem: why not; "" where it can.
+    """
+
+    version: str
+    problem: str = ""
+
+
+def probe(kind: str) -> Availability:
+    """Look whether a kind of engine is available; nothing is loaded but the package that runs it.
+
+    Raises:
+        KeyError: there is no such kind.
+    """
+    package = _PACKAGES[kind]
+    try:
+        import_module(package)
+        return Availability(version(package))
+    except (ImportError, OSError) as error:  # a wheel of another processor, a missing library
+        return Availability("", f"the package {package} cannot be imported ({error})")
 
 
 def engine_name(description: EngineDescription) -> EngineName:

@@ -14,11 +14,14 @@ from data.audio import write_flac
 from data.features import WINDOW_FRAMES
 from evaluation.runners import predict
 from lifecycle import merged_model, predictions
-from lifecycle.engine import engine_folder, make_engine
-from serving.engines import load_engine
+from lifecycle.engine import engine_folder, engine_verdict, make_engine
+from lifecycle.engine_choice import current_choice, explained
+from lifecycle.workspace import Workspace
+from serving.engines import load_engine, offered
 from tests.narrow_whisper import narrow_whisper
 from training.base_models import resolve
 from training.merging import DESCRIPTION
+from voiceforge.errors import UsageError
 from voiceforge.files import write_json
 
 
@@ -66,3 +69,59 @@ def test_dev_is_heard_once(merged: Any, monkeypatch: pytest.MonkeyPatch) -> None
     again = predictions.make_dev_predictions(workspace)
     assert [one.hypothesis for one in predictions.read(again)] == [one.hypothesis for one in heard]
     assert again.key == made.key
+
+
+def test_of_several_engines_the_fastest_that_passes_serves(
+    merged: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = merged.workspace
+    first = make_engine(plain)
+    params = plain.domain.engine.model_copy(
+        update={"alternatives": ("ctranslate2:float32", "onnxruntime:int8")}
+    )
+    workspace = Workspace(plain.settings, plain.domain.model_copy(update={"engine": params}))
+    monkeypatch.setitem(offered._PACKAGES, "onnxruntime", "no_such_package")
+    chosen = make_engine(workspace)
+    choice = current_choice(workspace)
+    assert choice is not None
+    assert [one.name for one in choice.engines] == list(params.names)
+    assert "no_such_package" in choice.engines[2].unavailable
+    measured = choice.engines[:2]
+    assert all(one.seconds > 0 and one.size > 0 for one in measured)
+    assert choice.chosen == min(measured, key=lambda one: one.seconds).name
+    assert f"{chosen.summary['kind']}:{chosen.summary['precision']}" == choice.chosen
+    assert workspace.current("engine").sha256 == chosen.sha256
+    assert first.sha256 in (chosen.sha256, workspace.current("engine-ctranslate2-int8").sha256)
+    _, sentence = engine_verdict(workspace, chosen)
+    assert sentence.endswith(choice.reason)
+    assert explained(workspace) == choice
+    # Nothing is built, heard or timed again.
+    monkeypatch.setattr("evaluation.runners.measure_latency", None)
+    monkeypatch.setattr("serving.engines.ctranslate2.build", None)
+    assert make_engine(workspace).sha256 == chosen.sha256
+    # Without alternatives the first engine is there again, and nothing is said of a choice.
+    assert make_engine(plain).sha256 == first.sha256
+    alone = explained(plain)
+    assert (alone.chosen, len(alone.engines)) == ("ctranslate2:int8", 1)
+    assert "names no alternatives" in alone.reason
+
+
+def test_an_engine_that_was_named_and_is_not_there_is_an_error(
+    merged: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(offered._PACKAGES, "ctranslate2", "no_such_package")
+    with pytest.raises(UsageError, match=r"engine\.kind of params\.yaml is ctranslate2, which is"):
+        make_engine(merged.workspace)
+
+
+def test_onnx_runtime_serves_a_domain_that_names_it(merged: Any) -> None:
+    plain = merged.workspace
+    params = plain.domain.engine.model_copy(update={"kind": "onnxruntime", "precision": "float32"})
+    workspace = Workspace(plain.settings, plain.domain.model_copy(update={"engine": params}))
+    made = make_engine(workspace)
+    assert (made.summary["kind"], made.summary["precision"]) == ("onnxruntime", "float32")
+    exact = make_engine(Workspace(plain.settings, plain.domain.model_copy(update={
+        "engine": plain.domain.engine.model_copy(update={"precision": "float32"})
+    })))  # fmt: skip
+    # Both are the model in float32, so that they say the same of dev.
+    assert made.summary["loss"]["value"] == exact.summary["loss"]["value"] == 0.0

@@ -152,13 +152,15 @@ def test_a_decoder_that_repeats_itself_is_stopped_and_asked_again(
 
     monkeypatch.setattr("serving.engines.whisper.most_tokens", lambda samples: 1000)
     unbounded = cut.transcribe(clips)
-    looped = [index for index, t in enumerate(unbounded) if len(t.token_logprobs) == 224]
-    assert looped
-    for index, (before, after) in enumerate(zip(unbounded, heard, strict=True)):
-        if index in looped:
+    said = [len(transcript.token_logprobs) for transcript in unbounded]
+    looped = [n > most_tokens(len(clip)) for n, clip in zip(said, clips, strict=True)]
+    assert any(looped)
+    for loops, before, after in zip(looped, unbounded, heard, strict=True):
+        if loops:  # some of them for ever, some come to an end by themselves
             assert len(after.text) < len(before.text) / 4
         else:
-            assert after == before
+            assert after.text == before.text
+            assert after.token_logprobs == pytest.approx(before.token_logprobs, abs=1e-3)
 
 
 @pytest.mark.parametrize("limit", [1, 5])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
-from serving.engines import ctranslate2, load_engine
+from serving.engines import ctranslate2, load_engine, offered
 from serving.engines.contracts import DecodingOptions, EngineSpec, Samples
 from serving.engines.description import read_description
 from serving.engines.loading import OnDemand
@@ -17,9 +17,9 @@ from serving.engines.offered import (
     engine_module,
     engine_name,
     parse_engine,
+    probe,
 )
 from voiceforge.errors import IntegrityError, UsageError
-from voiceforge.params.evaluation import EngineParams
 
 
 def test_every_engine_offered_has_a_name_that_is_read_again() -> None:
@@ -42,12 +42,6 @@ def test_what_cannot_be_built_is_refused(kind: str, tmp_path: Path) -> None:
         spec = EngineSpec(kind, precision, 3000, "en")
         with pytest.raises(UsageError, match=words):
             build(tmp_path, tmp_path / "out", spec, source_sha256="0", trailing_silence=0.0)
-
-
-def test_what_a_domain_may_ask_for_is_offered() -> None:
-    fields = EngineParams.model_fields
-    for kind in get_args(fields["kind"].annotation):
-        assert set(get_args(fields["precision"].annotation)) <= set(OFFERED[kind])
 
 
 @pytest.mark.parametrize("text", ["", "int8", "ctranslate2", "ctranslate2:int4", "onnx:int8"])
@@ -89,3 +83,10 @@ def test_an_engine_on_demand_is_verified_when_it_is_loaded(
     assert engine.description == read_description(engine_folder)
     with pytest.raises(IntegrityError, match=r"vocabulary\.json is missing"):
         engine.transcribe([clips["agent-pass"]], DecodingOptions())
+
+
+def test_a_kind_whose_package_is_missing_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert all(not probe(kind).problem and probe(kind).version for kind in OFFERED)
+    monkeypatch.setitem(offered._PACKAGES, "onnxruntime", "no_such_package")
+    found = probe("onnxruntime")
+    assert found.version == "" and "no_such_package cannot be imported" in found.problem

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serving.engines.offered import parse_engine
 from voiceforge.errors import UsageError
 from voiceforge.params import domain_params, load_params, parse_params
+from voiceforge.params.evaluation import EngineName
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +75,20 @@ def test_what_is_off_leaves_an_adapters_key_as_it_was(shipped: dict[str, Any]) -
     assert not {"rslora", "dora", "quantized_base", "gradient_checkpointing"} & set(plain)
     assert outcome(gradient_checkpointing=True) == plain
     assert outcome(rslora=True) == plain | {"rslora": True}
+
+
+def test_engines_are_those_that_this_version_builds(shipped: dict[str, Any]) -> None:
+    assert {str(parse_engine(name)) for name in get_args(EngineName)} == set(get_args(EngineName))
+    content = copy.deepcopy(shipped)
+    plain = parse_params(yaml.safe_dump(content), Path("p"))["telephony-en"]
+    assert "alternatives" not in plain.engine.model_dump()  # hashes of certificates stay
+    content["defaults"]["engine"] |= {"kind": "onnxruntime", "alternatives": ["ctranslate2:int8"]}
+    several = parse_params(yaml.safe_dump(content), Path("p"))["telephony-en"].engine
+    assert several.names == ("onnxruntime:int8", "ctranslate2:int8")
+    assert several.model_dump(mode="json")["alternatives"] == ["ctranslate2:int8"]
+    content["defaults"]["engine"]["precision"] = "int8_float32"
+    with pytest.raises(UsageError, match="there is no engine onnxruntime:int8_float32; there is"):
+        parse_params(yaml.safe_dump(content), Path("p"))
 
 
 BAD: list[tuple[str, Any, str]] = [
@@ -151,6 +167,8 @@ BAD: list[tuple[str, Any, str]] = [
     ("training.replay.labels", "mine", "replay.labels is 'mine': input should be 'base-model' or"),
     ("training.replay.sources", [{"kind": "tape"}], "training.replay.sources.0 is "),
     ("engine.precision", "int4", "engine.precision is 'int4': input should be 'int8', "),
+    ("engine.alternatives", ["onnx:int8"], "engine.alternatives.0 is 'onnx:int8': input should"),
+    ("engine.alternatives", ["ctranslate2:int8"], "ctranslate2:int8 is named twice: alternativ"),
     ("engine.kind", "onnx", "engine.kind is 'onnx': input should be 'ctranslate2'"),
     ("evaluation.confidence", 95, "evaluation.confidence is 95: input should be less than 1"),
     ("evaluation.resamples", 10, "evaluation.resamples is 10: "),

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from voiceforge.params.base import Positive, Strict
 
+EngineName = Literal[
+    "ctranslate2:int8",
+    "ctranslate2:int8_float32",
+    "ctranslate2:float32",
+    "onnxruntime:int8",
+    "onnxruntime:float32",
+]
+"""Kind and precision of an engine that a domain may be served by."""
+
 
 class EngineParams(Strict):
-    kind: Literal["ctranslate2"] = Field(description="Inference engine.")
+    kind: Literal["ctranslate2", "onnxruntime"] = Field(description="Inference engine.")
     precision: Literal["int8", "int8_float32", "float32"] = Field(
         description="Precision of the engine's weights."
+    )
+    alternatives: tuple[EngineName, ...] = Field(
+        default=(),
+        description="Further engines, as KIND:PRECISION. Each is built and checked on dev like the "
+        "first; of those that pass, the fastest goes on to the tests ([engines.md](engines.md)).",
     )
     trailing_silence: float = Field(
         ge=0.0, le=10.0, description="Seconds of silence that the engine adds to each clip."
@@ -23,6 +37,28 @@ class EngineParams(Strict):
         description="Largest loss of word error rate, in points, that the precision may surely "
         "cost on dev.",
     )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every engine that is built, the first one first."""
+        return (f"{self.kind}:{self.precision}", *self.alternatives)
+
+    @model_validator(mode="after")
+    def _each_is_one_engine(self) -> EngineParams:
+        first, known = self.names[0], get_args(EngineName)
+        if first not in known:
+            raise ValueError(f"there is no engine {first}; there is: {', '.join(known)}")
+        if twice := [name for name in self.names if self.names.count(name) > 1]:
+            raise ValueError(f"{twice[0]} is named twice: alternatives are further engines")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_asked(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """As of `EvaluationParams`: without alternatives the hash is that of before there were."""
+        fields: dict[str, Any] = plain(self)
+        if not self.alternatives:
+            del fields["alternatives"]
+        return fields
 
 
 class EvaluationParams(Strict):

@@ -38,10 +38,10 @@ def export(source: Path, out: Path) -> dict[str, Any]:
     from transformers import WhisperForConditionalGeneration
 
     model = WhisperForConditionalGeneration.from_pretrained(source, dtype=torch.float32).eval()
-    heads = getattr(model.generation_config, "alignment_heads", None) or _all_heads(model.config)
+    heads = _alignment_heads(model)
     layers = model.config.decoder_layers
     encoder = Encoder(model).eval()
-    decoder = Decoder(model, [tuple(pair) for pair in heads]).eval()
+    decoder = Decoder(model, heads).eval()
     dynamic = torch.export.Dim.DYNAMIC
     with torch.no_grad():
         mel = torch.zeros(2, model.config.num_mel_bins, 60)
@@ -174,7 +174,13 @@ def _split(attention: Any, states: Tensor) -> Tensor:
     return states.view(heads).transpose(1, 2)
 
 
-def _all_heads(config: Any) -> list[tuple[int, int]]:
-    """Without a list of the model's own, OpenAI takes all heads of the upper half."""
-    layers, heads = config.decoder_layers, config.decoder_attention_heads
-    return [(layer, head) for layer in range(layers // 2, layers) for head in range(heads)]
+def _alignment_heads(model: Any) -> list[tuple[int, int]]:
+    """Layer and head of each: the model's own, of those that it has.
+
+    Without any, as in a model whose decoder was pruned, they are all heads of the upper half, as
+    OpenAI has it.
+    """
+    layers, heads = model.config.decoder_layers, model.config.decoder_attention_heads
+    listed = getattr(model.generation_config, "alignment_heads", None) or []
+    own = [(layer, head) for layer, head in listed if layer < layers and head < heads]
+    return own or [(layer, head) for layer in range(layers // 2, layers) for head in range(heads)]

@@ -1,0 +1,97 @@
+"""`voiceforge engine`: build, check and explain with a real model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cli.engine import REJECTED
+from data.audio import decode, write_flac
+from serving.engines import engine_sha256
+from tests.cli.conftest import Place
+from tests.narrow_whisper import narrow_whisper
+from training.base_models import resolve
+
+
+@pytest.fixture
+def tiny(cache: Path) -> Path:
+    return resolve("whisper-tiny.en", cache=cache, offline=True, timeout=1.0).path
+
+
+def test_the_list_says_what_this_machine_can_run(place: Place) -> None:
+    said = place("engine", "list")
+    assert said.code == 0, said.err
+    assert "int8 (default)" in said.out and "yes, " in said.out
+    assert "onnxruntime" in said.out
+
+
+@pytest.mark.system
+def test_an_engine_is_built_checked_and_heard(
+    place: Place, tmp_path: Path, tiny: Path, prompt: Callable[[str, str], Path]
+) -> None:
+    out = tmp_path / "engine"
+    built = place("engine", "build", str(tiny), "--engine", "ctranslate2:int8_float32",
+                  "--out", out)  # fmt: skip
+    assert built.code == 0, built.err
+    assert engine_sha256(out) in built.out
+    assert "ctranslate2:int8_float32" in built.out
+
+    speech = tmp_path / "calls"
+    speech.mkdir()
+    write_flac(speech / "a.flac", decode(prompt("en", "vm-goodbye")))
+    (speech / "calls.csv").write_text("audio,text\na.flac,Goodbye.\n")
+    checked = place("engine", "check", out, "--source", str(tiny), "--speech", speech)
+    assert checked.code == 0, checked.err
+    assert "files as they were built" in checked.out
+    assert "clips of 30 s and more at their own length, in en" in checked.out
+    assert "Loss:      +0.00 [" in checked.out and "Verdict:   " in checked.out
+
+    again = place("engine", "build", str(tiny), "--out", out)
+    assert again.code == 2 and "exists already" in again.paragraph()
+    (out / "model.bin").write_bytes((out / "model.bin").read_bytes()[:-1])
+    broken = place("engine", "check", out)
+    assert broken.code == 1 and "model.bin is not what was built" in broken.paragraph()
+
+
+@pytest.mark.system
+def test_an_engine_that_says_something_else_than_its_source_is_rejected(
+    place: Place, tmp_path: Path, tiny: Path, prompt: Callable[[str, str], Path]
+) -> None:
+    """An engine of other weights stands for a quantization that broke the model."""
+    narrow_whisper(tiny, tmp_path / "narrow")
+    out = tmp_path / "engine"
+    built = place("engine", "build", str(tmp_path / "narrow"), "--out", out)
+    assert built.code == 0, built.err
+    speech = tmp_path / "calls"
+    speech.mkdir()
+    rows = ["audio,text"]
+    names = ["vm-goodbye", "vm-password", "conf-onlyperson", "all-circuits-busy-now"]
+    for n, name in enumerate(names * 6):
+        write_flac(speech / f"{n}.flac", decode(prompt("en", name)))
+        rows.append(f"{n}.flac,{name} {n} is what somebody said here once more")
+    (speech / "calls.csv").write_text("\n".join(rows))
+    found = place("engine", "check", out, "--source", str(tiny), "--speech", speech,
+                  "--out", tmp_path / "report")  # fmt: skip
+    assert (tmp_path / "report" / "report.html").is_file(), found.err
+    assert "float32: " in found.out
+    assert found.code == REJECTED, found.out + found.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["build", "base:whisper-tiny.en", "--engine", "onnx:int8", "--out", "x"], "no engine"),
+        (["build", "models:/telephony-en@champion", "--out", "x"], "has no weights to build from"),
+        (["check", "x", "--speech", "calls.csv"], "--speech needs --source"),
+        (["check", "x"], "engine.json"),
+        (["explain", "telephony-xx"], "telephony-xx"),
+        (["explain", "telephony-en"], "telephony-en"),
+    ],
+)
+def test_mistakes_are_a_paragraph(place: Place, arguments: list[str], words: str) -> None:
+    refused = place("engine", *arguments)
+    assert refused.code in (1, 2)
+    assert words in refused.paragraph()
+    assert not (place.path / "x").exists()
