@@ -1,6 +1,6 @@
 """Assets base model, adapter, merged model and engine, with the checks that block what follows."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
@@ -11,11 +11,8 @@ from lifecycle.adapter import PLOT, make_adapter
 from lifecycle.base_engine import make_base_engine
 from lifecycle.base_model import base_model as resolve_base_model
 from lifecycle.engine import engine_verdict, make_engine
-from lifecycle.engine_choice import current_choice
+from lifecycle.engine_choice import current_choice, figures
 from lifecycle.merged_model import make_merged_model
-
-if TYPE_CHECKING:
-    from serving.engines.choice import Checked
 
 
 @dg.asset(partitions_def=domains, group_name=GROUP, kinds={"huggingface"})
@@ -103,11 +100,10 @@ def engine(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         agrees = engine_verdict(workspace, artifact)[1]
         choice = current_choice(workspace)
     summary = artifact.summary
-    rows = [_engine_row(one, choice.chosen) for one in choice.engines] if choice else []
     return result(
         artifact,
         {
-            **({"engines": table(rows)} if rows else {}),
+            **({"engines": table(figures(choice))} if choice else {}),
             "kind": summary["kind"],
             "precision": summary["precision"],
             "megabytes": round(summary["bytes"] / 1e6, 1),
@@ -116,20 +112,6 @@ def engine(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
             "quantization": agrees,
         },
     )
-
-
-def _engine_row(one: Checked, chosen: str) -> dict[str, Any]:
-    """An engine that was looked at; one that this machine cannot run has no figures."""
-    return {
-        "engine": one.name,
-        "result": one.unavailable or ("serves" if one.name == chosen else "passed" if one.passed
-                                      else "did not pass"),
-        "word error rate": one.word_error_rate.value if one.word_error_rate else None,
-        "loss": one.loss.value if one.loss else None,
-        "seconds a clip": round(one.seconds, 4) or None,
-        "audio seconds a second": round(one.audio_per_second, 1) or None,
-        "megabytes": round(one.size / 1e6, 1) or None,
-    }  # fmt: skip
 
 
 @dg.asset_check(

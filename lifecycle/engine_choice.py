@@ -112,6 +112,23 @@ def explained(workspace: Workspace) -> Choice:
     return Choice(name, why, (one,))
 
 
+def figures(choice: Choice) -> list[dict[str, Any]]:
+    """Each engine as plain figures: rates are fractions; what cannot run here has none."""
+    rows = []
+    for one in choice.engines:
+        result = "serves" if one.name == choice.chosen else "passed"
+        rows.append({
+            "engine": one.name,
+            "result": one.unavailable or (result if one.passed else "did not pass"),
+            "word error rate": one.word_error_rate.value if one.word_error_rate else None,
+            "loss": one.loss.value if one.loss else None,
+            "seconds a clip": round(one.seconds, 4) or None,
+            "audio seconds a second": round(one.audio_per_second, 1) or None,
+            "megabytes": round(one.size / 1e6, 1) or None,
+        })  # fmt: skip
+    return rows
+
+
 def reason(workspace: Workspace, engine: Artifact) -> str:
     """Why the engine serves; "" where there was nothing to choose from."""
     choice = current_choice(workspace)

@@ -15,7 +15,7 @@ from data.features import WINDOW_FRAMES
 from evaluation.runners import predict
 from lifecycle import merged_model, predictions
 from lifecycle.engine import engine_folder, engine_verdict, make_engine
-from lifecycle.engine_choice import current_choice, explained
+from lifecycle.engine_choice import current_choice, explained, figures
 from lifecycle.workspace import Workspace
 from serving.engines import load_engine, offered
 from tests.narrow_whisper import narrow_whisper
@@ -95,6 +95,10 @@ def test_of_several_engines_the_fastest_that_passes_serves(
     _, sentence = engine_verdict(workspace, chosen)
     assert sentence.endswith(choice.reason)
     assert explained(workspace) == choice
+    results = {row["engine"]: row["result"] for row in figures(choice)}
+    assert results.pop(choice.chosen) == "serves"
+    assert "no_such_package" in results.pop("onnxruntime:int8")
+    assert list(results.values()) == ["passed"]
     # Nothing is built, heard or timed again.
     monkeypatch.setattr("evaluation.runners.measure_latency", None)
     monkeypatch.setattr("serving.engines.ctranslate2.build", None)
