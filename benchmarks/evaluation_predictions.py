@@ -41,7 +41,7 @@ def measure(settings: Settings, model: str, base: str, corpus: Path, count: int)
     folder, _ = engine_of(settings, model)
     ours, _ = apart(_evaluation, folder, settings.threads, rows, corpus)
     named = zip(("greedy, no fallback", "its own defaults"), theirs, strict=True)
-    taken = {f"faster-whisper int8, {base}, one at a time, {how}": one for how, one in named}
+    taken = {f"faster-whisper int8, {base}, one at a time, {how}": one.total for how, one in named}
     yield Row(
         f"RTFx: evaluation's predictions, batches of {BATCH}", f"{seconds / ours:.1f}", rests_on
     )

@@ -139,7 +139,8 @@ def against_faster_whisper(workspace: Workspace, count: int) -> list[Row]:
     # Each in a process of its own: faster-whisper as its user would run it, and then ours as the
     # `voiceforge` command does, which sets the C library up first.
     base = engine.engine_folder(workspace.current(engine.BASE))
-    greedy, defaults = apart(faster_whisper, base, workspace.domain.language, threads, clips)
+    theirs = apart(faster_whisper, base, workspace.domain.language, threads, clips)
+    greedy, defaults = (one.total for one in theirs)
     keep_freed_memory()
     ours = engine.engine_folder(workspace.current(engine.STAGE))
     alone, batched = apart(_voiceforge, ours, threads, clips)

@@ -6,14 +6,30 @@ import multiprocessing
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from data.utterance import Utterance
 from serving.engines.contracts import Samples
 
+Measured = TypeVar("Measured")
 
-def apart(measure: Callable[..., tuple[float, float]], *given: Any) -> tuple[float, float]:
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a program said of each clip, and the seconds that it took."""
+
+    texts: Sequence[str]
+    seconds: Sequence[float]
+
+    @property
+    def total(self) -> float:
+        """Seconds of all clips."""
+        return sum(self.seconds)
+
+
+def apart(measure: Callable[..., Measured], *given: Any) -> Measured:
     """What `measure` of these gives, in a new process."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(measure, *given).result()
@@ -21,8 +37,8 @@ def apart(measure: Callable[..., tuple[float, float]], *given: Any) -> tuple[flo
 
 def faster_whisper(
     folder: Path, language: str, threads: int, clips: Sequence[Samples]
-) -> tuple[float, float]:
-    """Seconds of faster-whisper on the clips: decoding as ours, and with its own defaults.
+) -> tuple[Heard, Heard]:
+    """faster-whisper on the clips: decoding as ours, and with its own defaults.
 
     Args:
         folder: of a CTranslate2 model with its tokenizer.
@@ -32,25 +48,24 @@ def faster_whisper(
 
     model = WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=threads)
 
-    def greedy() -> None:
-        for clip in clips:
-            segments, _ = model.transcribe(
-                clip,
-                language=language,
-                beam_size=1,
-                temperature=0.0,
-                without_timestamps=True,
-                condition_on_previous_text=False,
-            )
-            list(segments)
+    ours = {
+        "beam_size": 1,
+        "temperature": 0.0,
+        "without_timestamps": True,
+        "condition_on_previous_text": False,
+    }
 
-    def defaults() -> None:
+    def heard(**options: Any) -> Heard:
+        texts, seconds = [], []
         for clip in clips:
-            segments, _ = model.transcribe(clip, language=language)
-            list(segments)
+            began = time.perf_counter()
+            segments, _ = model.transcribe(clip, language=language, **options)
+            texts.append(" ".join(segment.text.strip() for segment in segments))
+            seconds.append(time.perf_counter() - began)
+        return Heard(texts, seconds)
 
     list(model.transcribe(clips[0], language=language)[0])
-    return clock(greedy), clock(defaults)
+    return heard(**ours), heard()
 
 
 def clock(work: Callable[[], Any]) -> float:
