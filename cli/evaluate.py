@@ -64,6 +64,7 @@ def compare_evaluations(
 def _show(written: Written) -> None:
     from rich.table import Table
 
+    from cli.evaluate_speed import speed_said
     from cli.evaluate_texts import texts_said
     from evaluation.reports.page import points
 
@@ -95,7 +96,7 @@ def _show(written: Written) -> None:
         typer.echo(f"{role.capitalize()}: {name}")
     if report.answer is not None:
         typer.echo(f"{report.answered}")
-    for line in texts_said(report, 100 * written.margin):
+    for line in (*texts_said(report, 100 * written.margin), *speed_said(report)):
         typer.echo(line)
     typer.echo(f"Report:    {written.folder / 'report.html'}")
     if report.answer == "worse":

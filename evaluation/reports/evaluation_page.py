@@ -152,7 +152,10 @@ def _robustness(models: Sequence[Robustness]) -> Section:
 def _confidence(found: ConfidenceReport) -> Section:
     levels = [(level, one, _reliability(one)) for level, one in found.levels.items()]
     calibrated = any(one.calibrated for _, one, _ in levels)
-    html = render_template("evaluation_confidence.html", levels=levels, calibrated=calibrated)
+    unfitted = any(one.unfitted for _, one, _ in levels)
+    html = render_template(
+        "evaluation_confidence.html", levels=levels, calibrated=calibrated, unfitted=unfitted
+    )
     return Section("confidence", "Confidence", html)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from cli.evaluate_speed import speed_said
 from evaluation.latency_grid import LatencyGrid, latency_cell
 from evaluation.reports.evaluated_latency import ModelLatency, evaluated_latency
 from evaluation.reports.evaluated_streaming import Streamed, evaluated_streaming
@@ -140,3 +142,20 @@ def test_both_clocks_and_the_words_that_streaming_costs(hear: Any) -> None:
     html = streaming_section([found, replace(found, model="slow")]).html
     assert "0.90 s [0.90, 0.90]" in html and "0.50 s [0.50, 0.50]" in html
     assert "+8.3 [" in html and "slow" in html
+    (line,) = said(streaming=[found])
+    assert line.startswith("Streaming: quick: first words after 1.40 s, final 900 ms after speech")
+    assert "6 streams; word errors beside batch +8.3 [" in line
+
+
+def said(**measured: Any) -> list[str]:
+    report = SimpleNamespace(**{"latency": None, "streaming": [], **measured})
+    return list(speed_said(cast("Any", report)))
+
+
+def test_the_command_ends_with_what_a_clip_takes() -> None:
+    assert said() == []
+    found = evaluated_latency([model("quick", 0.1), model("slow", 0.3)])
+    quick, slow = said(latency=found)
+    assert quick.startswith("Latency:   quick: a clip of 5 s takes 249 ms, p95 ")
+    assert "2 threads, 3.0× [" in quick and quick.endswith("the baseline's speed")
+    assert slow.startswith("Latency:   slow: a clip of 5 s takes 748 ms") and "×" not in slow
