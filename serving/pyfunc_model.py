@@ -24,13 +24,19 @@ class VoiceForgeModel(PythonModel):  # type: ignore[misc]
             )
         from pathlib import Path
 
-        from serving.confidence import calibrator_beside, read_calibrator
+        from serving.confidence import FOLDER, calibrator_beside, read_calibrator
         from serving.engines import engine_sha256, load_engine
 
         threads = int(os.environ.get("VOICEFORGE_THREADS", len(os.sched_getaffinity(0))))
         folder = Path(context.artifacts["engine"])
         self.engine = load_engine(folder, threads)
         beside = calibrator_beside(folder)
+        if beside is None and FOLDER in context.artifacts:
+            raise RuntimeError(
+                f"The calibrator that this model was registered with is gone from {folder.parent}: "
+                "its confidences would mean something else without a word. Restore it, or run "
+                "`voiceforge run` again."
+            )
         self.calibrator = read_calibrator(beside, engine_sha256(folder)) if beside else None
 
     # MLflow makes a signature of the type hints, and none of its types fits the result.

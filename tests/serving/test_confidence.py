@@ -158,6 +158,9 @@ def test_a_version_holds_its_calibrator_and_its_pyfunc_uses_it(
     write_json(file, of_engine(engine_sha256(engine_folder), utterance=False).as_dict())
     registry.attach_calibrator("calls", version, file)
     assert beside.read_bytes() == file.read_bytes()
+    beside.unlink()
+    with pytest.raises(RuntimeError, match="The calibrator that this model was registered with"):
+        mlflow.pyfunc.load_model(f"models:/calls/{version}")
 
 
 def test_a_calibrator_that_is_lost_or_changed_is_an_alarm_and_a_new_one_is_served(
