@@ -11,10 +11,10 @@ import pytest
 
 from evaluation.metrics import word_errors
 from evaluation.text import normalise
-from serving.engines import load_engine, onnx
-from serving.engines.contracts import DecodingOptions, Engine, EngineSpec, Samples
+from serving.engines import load_engine
+from serving.engines.contracts import DecodingOptions, Engine, Samples
 from training.base_models import BaseModel
-from voiceforge.errors import IntegrityError, UsageError
+from voiceforge.errors import IntegrityError
 
 pytestmark = pytest.mark.system  # models are exported, streams take their time
 
@@ -123,21 +123,3 @@ def test_a_damaged_folder_is_refused_and_the_file_named(
             graph.unlink()
     with pytest.raises(IntegrityError, match="model.bin" if damage == "foreign" else "decoder"):
         load_engine(folder, threads)
-
-
-def test_a_precision_that_is_none_is_named_with_those_there_are(
-    tiny_en: BaseModel, tmp_path: Path
-) -> None:
-    with pytest.raises(UsageError, match=r"'int4'.*float32, int8"):
-        _built(tiny_en, "int4", tmp_path / "int4")
-
-
-def _built(base: BaseModel, precision: str, folder: Path, exact: Path | None = None) -> Path:
-    folder.mkdir()
-    spec = EngineSpec(onnx.KIND, precision, 3000, "en")
-    onnx.build(base.path, folder, spec, base.sha256, trailing_silence=0.5, exact=exact)
-    return folder
-
-
-def _size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.iterdir())
