@@ -11,8 +11,8 @@ import pytest
 
 from evaluation.metrics import word_errors
 from evaluation.text import normalise
-from serving.engines import load_engine
-from serving.engines.contracts import DecodingOptions, Engine, Samples
+from serving.engines import load_engine, onnx
+from serving.engines.contracts import DecodingOptions, Engine, EngineSpec, Samples
 from training.base_models import BaseModel
 from voiceforge.errors import IntegrityError
 
@@ -123,3 +123,14 @@ def test_a_damaged_folder_is_refused_and_the_file_named(
             graph.unlink()
     with pytest.raises(IntegrityError, match="model.bin" if damage == "foreign" else "decoder"):
         load_engine(folder, threads)
+
+
+def _built(base: BaseModel, precision: str, folder: Path, exact: Path | None = None) -> Path:
+    folder.mkdir()
+    spec = EngineSpec(onnx.KIND, precision, 3000, "en")
+    onnx.build(base.path, folder, spec, base.sha256, trailing_silence=0.5, exact=exact)
+    return folder
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.iterdir())
