@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,11 @@ from voiceforge.settings import load_settings
 
 if TYPE_CHECKING:
     from evaluation.estimate import Estimate
-    from serving.engines.choice import Checked
+    from lifecycle.named_models import Weights
+    from lifecycle.workspace import Workspace
+    from serving.engines.choice import Choice
 
+_EXACT = "ctranslate2:float32"
 REJECTED = 3
 """Exit code: the engine surely loses more word error rate than is allowed."""
 
@@ -39,9 +43,13 @@ def show_engines() -> None:
     show_table(table)
 
 
-def build_engine(model: str, engine: str, out: Path) -> None:
-    """Build an engine of weights into a new folder, whole or not at all."""
-    from lifecycle.named_models import build_engine, weights_of
+def build_engine(model: str, engine: str, out: Path, language: str | None) -> None:
+    """Build an engine of weights into a new folder, whole or not at all.
+
+    Args:
+        language: ISO 639-1 code that it hears; None for a model of English.
+    """
+    from lifecycle.named_models import build_engine
     from serving.engines import engine_sha256
     from serving.engines.offered import parse_engine, probe
     from voiceforge.files import new_folder
@@ -51,37 +59,62 @@ def build_engine(model: str, engine: str, out: Path) -> None:
         raise UsageError(f"{name} cannot be built here: {problem}.")
     if out.exists():
         raise UsageError(f"--out is {out}, which exists already. Name a new folder.")
+    weights = _weights(model)
+    if weights.multilingual and language is None:
+        raise UsageError(
+            f"{model} knows many languages: say --language, such as --language it. It is what the "
+            "engine hears where nobody asks for another."
+        )
+    if not weights.multilingual and language not in (None, "en"):
+        raise UsageError(f"--language is {language!r}, and {model} knows English alone.")
+    with new_folder(out) as folder:
+        build_engine(weights, name, folder, language or "en")
+    size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
+    typer.echo(f"Engine:    {out} ({name}, {size / 1e6:.0f} MB)")
+    typer.echo(f"Identity:  {engine_sha256(out)}")
+
+
+def _weights(model: str) -> Weights:
+    from lifecycle.named_models import weights_of
+
     weights = weights_of(load_settings(), model, say)
     if weights is None:
         raise UsageError(
             f"{model!r} has no weights to build from: name base:NAME, or a folder with a Whisper "
             "model of Hugging Face (config.json, model.safetensors, tokenizer.json)."
         )
-    with new_folder(out) as folder:
-        build_engine(weights, name, folder)
-    size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
-    typer.echo(f"Engine:    {out} ({name}, {size / 1e6:.0f} MB)")
-    typer.echo(f"Identity:  {engine_sha256(out)}")
+    return weights
 
 
 def check_engine(
-    folder: Path, source: str | None, speech: str | None, out: Path | None, margin: float
+    folder: Path,
+    source: str | None,
+    speech: str | None,
+    language: str | None,
+    out: Path | None,
+    margin: float,
 ) -> None:
     """Check files and, beside its source in float32, what the engine says.
 
     Args:
+        language: ISO 639-1 code of the speech; None for the engine's own.
         margin: largest loss that is allowed, points of word error rate.
     """
+    from lifecycle.evaluated_speech import general_languages
+
     if (source is None) is not (speech is None):
         missing, given = ("--speech", "--source") if speech is None else ("--source", "--speech")
         raise UsageError(f"{given} needs {missing}: the source and the engine hear the same.")
+    if speech and len(general_languages(speech)) > 1:
+        raise UsageError(f"--speech is {speech}, of several languages. Check one at a time.")
     _check_files(folder)
     if source is not None and speech is not None:
+        exact = _exact(folder, source)
         if out is not None:
-            _check_words(folder, source, speech, out, margin)
+            _check_words(folder, exact, speech, language, out, margin)
             return
         with tempfile.TemporaryDirectory() as scratch:
-            _check_words(folder, source, speech, Path(scratch) / "check", margin)
+            _check_words(folder, exact, speech, language, Path(scratch) / "check", margin)
 
 
 def _check_files(folder: Path) -> None:
@@ -107,20 +140,41 @@ def _check_files(folder: Path) -> None:
         )
 
 
-def _check_words(folder: Path, source: str, speech: str, out: Path, margin: float) -> None:
+def _exact(folder: Path, source: str) -> Path:
+    """The source in float32, hearing what the engine hears.
+
+    Raises:
+        UsageError: the engine was not built of it.
+    """
+    from lifecycle.named_models import built_engine
+    from serving.engines.description import read_description
+    from serving.engines.offered import parse_engine
+
+    about, weights = read_description(folder), _weights(source)
+    if weights.sha256 != about.source_sha256:
+        raise UsageError(
+            f"{folder} was not built of {source}: its weights are {about.source_sha256[:16]}, and "
+            f"those of {source} are {weights.sha256[:16]}. What differs would not be the precision."
+        )
+    like = replace(weights, frames=about.minimum_mel_frames, silence=about.trailing_silence)
+    return built_engine(load_settings(), like, parse_engine(_EXACT))
+
+
+def _check_words(
+    folder: Path, exact: Path, speech: str, language: str | None, out: Path, margin: float
+) -> None:
     from cli.progress import stages_shown
     from lifecycle.evaluate import Asked, evaluate
-    from lifecycle.evaluated_speech import language_of
     from lifecycle.evaluation_report import write_report
     from serving.engines.choice import allowed
+    from serving.engines.description import read_description
 
-    settings = load_settings()
     asked = Asked.of(
-        speech, model=str(folder), baseline=source, baseline_engine="ctranslate2:float32",
-        language=language_of(settings, speech),
+        speech, model=str(folder), baseline=str(exact),
+        language=language or read_description(folder).language,
     )  # fmt: skip
     with stages_shown():
-        evaluated = evaluate(settings, asked, out)
+        evaluated = evaluate(load_settings(), asked, out)
     overall = write_report(evaluated, out, margin=margin / 100).report.scan.overall
     if overall.candidate is None or overall.baseline is None or overall.difference is None:
         raise UsageError(f"{speech} has no words, so that nothing can be compared.")
@@ -134,38 +188,57 @@ def _check_words(folder: Path, source: str, speech: str, out: Path, margin: floa
 
 
 def explain_engine(domain: str, *, as_json: bool) -> None:
-    """Which engine serves a domain, beside those that do not, and why."""
+    """Which engine the last run of a domain chose, beside the others, and what its champion has."""
     from lifecycle.engine_choice import explained
     from lifecycle.workspace import open_workspace
 
-    choice = explained(open_workspace(domain))
+    workspace = open_workspace(domain)
+    choice, champion = explained(workspace), _champion(workspace)
     if as_json:
-        typer.echo(json.dumps(choice.as_dict(), indent=2))
+        typer.echo(json.dumps({**choice.as_dict(), "champion": champion}, indent=2))
         return
-    _show_choice(choice.engines, choice.chosen)
+    _show_choice(choice)
     typer.echo(choice.reason)
+    typer.echo(f"Champion:  {champion}")
 
 
-def _show_choice(engines: tuple[Checked, ...], chosen: str) -> None:
+def _champion(workspace: Workspace) -> str:
+    """What serves now: the champion's engine, which need not be the last run's."""
+    from lifecycle import engine
+    from lifecycle.model_registry import open_registry
+    from serving.engines import engine_sha256
+    from serving.engines.description import read_description
+    from serving.engines.offered import engine_name
+    from serving.registry import CHAMPION
+
+    registry, name = open_registry(workspace.settings), workspace.domain.name
+    version = registry.get_alias(name, CHAMPION)
+    if version is None:
+        return "none yet: nothing serves"
+    folder = registry.model_folder(name, version)
+    last = engine.engine_folder(workspace.current(engine.STAGE))
+    which = "that engine" if engine_sha256(folder) == engine_sha256(last) else "another engine"
+    return f"version {version}, {engine_name(read_description(folder))}, {which}"
+
+
+def _show_choice(choice: Choice) -> None:
     from rich.table import Table
+
+    from lifecycle.engine_choice import figures
 
     table = Table()
     columns = ("engine", "word error rate", "loss in points", "ms a clip", "batches", "MB", "")
     for column in columns:
         table.add_column(column)
-    for one in engines:
-        if one.unavailable:
-            table.add_row(one.name, "", "", "", "", "", f"not available: {one.unavailable}")
-            continue
-        state = "serves" if one.name == chosen else "passed" if one.passed else "did not pass"
+    for one, row in zip(choice.engines, figures(choice), strict=True):
         table.add_row(
             one.name,
             one.word_error_rate.percent() if one.word_error_rate else "",
             _points(one.loss) if one.loss else "",
             f"{1000 * one.seconds:.0f}" if one.seconds else "",
             f"{one.audio_per_second:.0f} x" if one.audio_per_second else "",
-            f"{one.size / 1e6:.0f}",
-            state,
+            f"{one.size / 1e6:.0f}" if one.size else "",
+            str(row["result"]),
         )
     show_table(table)
 

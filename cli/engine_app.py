@@ -34,11 +34,15 @@ def build(
     model: Model,
     out: Annotated[Path, typer.Option(help="Folder to make; it must not exist.")],
     engine: Engine = "ctranslate2:int8",
+    language: Annotated[
+        str | None,
+        typer.Option(metavar="CODE", help="What it hears, such as it; English models need none."),
+    ] = None,
 ) -> None:
     """Build an engine of a model's weights, which `serve`, `transcribe` and `evaluate` take."""
     from cli.engine import build_engine
 
-    build_engine(model, engine, out)
+    build_engine(model, engine, out, language)
 
 
 @engine_app.command()
@@ -55,9 +59,13 @@ def check(
         str | None,
         typer.Option(help="What both hear, as in `voiceforge evaluate`."),
     ] = None,
+    language: Annotated[
+        str | None,
+        typer.Option(metavar="CODE", help="Of the speech; by default the engine's own."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for predictions and reports.")] = None,
     margin: Annotated[
-        float, typer.Option(min=0.0, max=100.0, metavar="POINTS", help="Largest loss allowed.")
+        float, typer.Option(min=0.01, max=100.0, metavar="POINTS", help="Largest loss allowed.")
     ] = 0.5,
 ) -> None:
     """Check an engine's files, and with --source and --speech what its precision costs.
@@ -66,7 +74,7 @@ def check(
     """
     from cli.engine import check_engine
 
-    check_engine(folder, source, speech, out, margin)
+    check_engine(folder, source, speech, language, out, margin)
 
 
 @engine_app.command()
@@ -74,7 +82,7 @@ def explain(
     domain: Annotated[str, typer.Argument(help="A domain of params.yaml.")],
     as_json: Annotated[bool, typer.Option("--json", help="The same, for programs.")] = False,
 ) -> None:
-    """Say which engine serves a domain, and why."""
+    """Say which engine a domain's last run chose, and why; and what its champion has."""
     from cli.engine import explain_engine
 
     explain_engine(domain, as_json=as_json)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cli.console import show_table
+from cli.console import say, show_table
 from voiceforge.settings import load_settings
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ def evaluate_languages(asked: Asked, languages: Sequence[str], out: Path, margin
     for column in ("general speech", "words", "candidate", *beside):
         table.add_column(column)
     for language, written in suite.reports.items():
+        for line in written.warnings:
+            say(line)
         overall = written.report.scan.overall
         cells = [language, f"{overall.words:,}"]
         cells += [overall.candidate.percent()] if overall.candidate else []

@@ -57,16 +57,6 @@ class Replacements:
                 at += 1
 
 
-def replacing(name: str, language: str, replacements: Replacements) -> Callable[[str], str]:
-    """A named normaliser (`evaluation.text.normaliser`) and the replacements behind it.
-
-    Raises:
-        ValueError: as `normaliser`.
-    """
-    named = normaliser(name, language)
-    return lambda text: replacements(named(text))
-
-
 def text_rules(name: str, language: str, replacements: Replacements | None) -> Callable[[str], str]:
     """What both texts of a score go through: a named normaliser and, if any, replacements behind
     it; remembers texts, as `evaluation.text.normalise` does.

@@ -176,6 +176,14 @@ class ArtifactStore:
             return False
         return True
 
+    def forget(self, domain: str, name: str) -> None:
+        """Let `current` find nothing under `name`; the artifact itself is left to `gc`."""
+        self._pointer(domain, name).unlink(missing_ok=True)
+
+    def pointers(self, domain: str) -> list[str]:
+        """The names under which `current` may find something."""
+        return sorted(path.stem for path in (self.root / domain / "current").glob("*.json"))
+
     def history(self, domain: str, stage: str) -> list[Artifact]:
         """Every finished artifact of a stage, oldest first."""
         folder = self.folder(domain, stage)

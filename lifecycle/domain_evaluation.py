@@ -97,8 +97,9 @@ def evaluate_domain(workspace: Workspace, stage: str, wanted: Asked, out: Path) 
     with told_as(workspace.domain.name, stage):
         speech, texts = _speech_and_texts(workspace, wanted, out)
         return evaluate_engines(
-            workspace.settings, wanted, speech, texts, found, out, calibrator=calibrator
-        )
+            workspace.settings, wanted, speech, texts, found, out, calibrator=calibrator,
+            domain=workspace.domain.name,
+        )  # fmt: skip
 
 
 def _speech_and_texts(workspace: Workspace, wanted: Asked, out: Path) -> tuple[Speech, Texts]:

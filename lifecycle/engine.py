@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from serving.engines.contracts import EngineDescription
     from serving.engines.offered import EngineName
 
-STAGE = "engine"
+STAGE, CHOICE = "engine", "engine_choice"
 BASE = base_engine.STAGE
 VERSION = 1
 _EXACT = "float32"
@@ -52,32 +52,39 @@ def make_engine(workspace: Workspace) -> Artifact:
             exactly.append(_heard_exactly(workspace, folder))
         return exactly[0]
 
-    names = workspace.domain.engine.names
+    names = [parse_engine(name) for name in workspace.domain.engine.names]
+    _check_available(names[0])
     if len(names) == 1:
-        return _make(workspace, _available(names[0]), heard_exactly, STAGE)
-    able = [parse_engine(name) for name in names if not probe(parse_engine(name).kind).problem]
+        _forget_others(workspace, ())
+        return _make(workspace, names[0], heard_exactly, STAGE)
+    able = [name for name in names if not probe(name.kind).problem]
+    pointers = {name: f"{STAGE}-{name.kind}-{name.precision}" for name in able}
     built = {
-        str(name): _make(workspace, name, heard_exactly, f"{STAGE}-{name.kind}-{name.precision}")
-        for name in (_available(names[0]), *able[1:])
+        str(name): _make(workspace, name, heard_exactly, pointer)
+        for name, pointer in pointers.items()
     }
-    return workspace.keep(STAGE, built[make_choice(workspace, built).chosen])
+    chosen = built[make_choice(workspace, built).chosen]
+    _forget_others(workspace, (CHOICE, *pointers.values()))
+    return workspace.keep(STAGE, chosen)
 
 
-def _available(name: str) -> EngineName:
-    """The engine of that name, which somebody named explicitly.
+def _check_available(engine: EngineName) -> None:
+    """Refuse a first engine that this machine cannot run: the base model is built as it, too."""
+    from serving.engines.offered import probe
 
-    Raises:
-        UsageError: this machine cannot run it.
-    """
-    from serving.engines.offered import parse_engine, probe
-
-    engine = parse_engine(name)
     if problem := probe(engine.kind).problem:
         raise UsageError(
             f"engine.kind of params.yaml is {engine.kind}, which is not available here: {problem}. "
             "Install it, or name another: `voiceforge engine list` shows what there is."
         )
-    return engine
+
+
+def _forget_others(workspace: Workspace, kept: Collection[str]) -> None:
+    """Engines that params.yaml names no more are left to `voiceforge gc`."""
+    store, domain = workspace.store, workspace.domain.name
+    for name in store.pointers(domain):
+        if name.startswith((f"{STAGE}-", CHOICE)) and name not in kept:
+            store.forget(domain, name)
 
 
 def _make(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from data.utterance import Utterance
     from serving.engines.choice import Checked, Choice
 
-STAGE = "engine_choice"
+STAGE = engines.CHOICE
 VERSION = 1
 FILE = "choice.json"
 _REPEATS = 2
@@ -36,7 +36,6 @@ def make_choice(workspace: Workspace, built: Mapping[str, Artifact]) -> Choice:
     from evaluation.runners import machine_name
     from serving.engines import engine_sha256
     from serving.engines.choice import choose
-    from serving.engines.contracts import DECODING_VERSION
 
     params = workspace.domain.evaluation
 
@@ -58,13 +57,13 @@ def make_choice(workspace: Workspace, built: Mapping[str, Artifact]) -> Choice:
             splits.STAGE: workspace.current(splits.STAGE).sha256,
         },
         {
+            **engines.statistics(workspace),
             "engines": list(workspace.domain.engine.names),
             "margin": workspace.domain.engine.margin,
             "machine": machine_name(),
             "threads": workspace.settings.threads,
             "clips": params.latency_clips,
             "batch_size": params.batch_size,
-            "decoding": DECODING_VERSION,
         },
         build,
     )
@@ -108,7 +107,7 @@ def explained(workspace: Workspace) -> Choice:
         loss=loss,
         size=int(built.summary["bytes"]),
     )
-    why = f"{name} serves: params.yaml names no alternatives. {sentence}"
+    why = f"{name} is the one engine that params.yaml names. {sentence}"
     return Choice(name, why, (one,))
 
 
@@ -116,7 +115,7 @@ def figures(choice: Choice) -> list[dict[str, Any]]:
     """Each engine as plain figures: rates are fractions; what cannot run here has none."""
     rows = []
     for one in choice.engines:
-        result = "serves" if one.name == choice.chosen else "passed"
+        result = "chosen" if one.name == choice.chosen else "passed"
         rows.append({
             "engine": one.name,
             "result": one.unavailable or (result if one.passed else "did not pass"),

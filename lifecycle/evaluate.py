@@ -118,6 +118,7 @@ def evaluate_engines(
     out: Path,
     *,
     calibrator: Path | None = None,
+    domain: str = "",
 ) -> Evaluated:
     """The same of speech, texts and engines that are found already: no name is looked up.
 
@@ -126,6 +127,7 @@ def evaluate_engines(
     Args:
         engines: folder and name by "candidate" and "baseline".
         calibrator: file of the candidate's; without it the one beside its engine, if there is one.
+        domain: that the candidate is of, where its name does not say it.
 
     Raises:
         UsageError: the speech cannot be scored, or `out` holds the evaluation of something else.
@@ -135,7 +137,7 @@ def evaluate_engines(
     from data.tables import UTTERANCES, write_utterances
     from lifecycle.evaluated_confidence import calibrator_fields, write_words
     from lifecycle.evaluated_heard import check_rows
-    from lifecycle.trained_on import learnt_from
+    from lifecycle.trained_on import domain_of, learnt_from
     from serving.engines import engine_sha256
     from serving.engines.contracts import DECODING_VERSION
     from serving.engines.description import read_description
@@ -162,7 +164,9 @@ def evaluate_engines(
                 "name": name,
                 "engine": str(engine_name(read_description(folder))),
                 "engine_sha256": engine_sha256(folder),
-                "learnt_from": learnt_from(settings, name, rows),
+                "learnt_from": learnt_from(
+                    settings, domain if role == CANDIDATE and domain else domain_of(name), rows
+                ),
             }
             for role, (folder, name) in engines.items()
         },

@@ -86,9 +86,9 @@ def _evidence(store: ArtifactStore, domain: str) -> set[str]:
     """Hashes that certificates and the current artifacts name."""
     decided = store.history(domain, certificate.STAGE)
     present: list[Artifact] = []
-    for pointer in sorted((store.root / domain / "current").glob("*.json")):
-        if store.has_current(domain, pointer.stem):
-            present.append(store.current(domain, pointer.stem))
+    for name in store.pointers(domain):
+        if store.has_current(domain, name):
+            present.append(store.current(domain, name))
     named = {sha256 for artifact in (*decided, *present) for sha256 in artifact.inputs.values()}
     shown = {
         sha256

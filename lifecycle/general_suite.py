@@ -16,7 +16,15 @@ from lifecycle.evaluate import Asked, evaluate, texts_of
 from lifecycle.evaluated import BASELINE, CANDIDATE, FILE, Evaluated
 from lifecycle.evaluated_speech import GENERAL
 from lifecycle.evaluated_texts import Texts
-from lifecycle.evaluation_report import JSON, PAGE, SCHEMA, Written, finite, short, write_report
+from lifecycle.evaluation_report import (
+    JSON,
+    PAGE,
+    SCHEMA,
+    Written,
+    finite,
+    model_titles,
+    write_report,
+)
 from voiceforge.errors import UsageError
 from voiceforge.files import write_json, write_text
 from voiceforge.settings import Settings
@@ -143,7 +151,8 @@ def _write(suite: Suite, heard: Mapping[str, Evaluated], question: Question) -> 
         },
     }
     write_json(suite.folder / JSON, finite(fields))
-    names = short(one.names[0]), short(one.names[1])
+    titles = model_titles(one)
+    names = titles[CANDIDATE], titles.get(BASELINE, "")
     section = (
         suite_section({name: written.report for name, written in suite.reports.items()})
         if suite.forgetting is None

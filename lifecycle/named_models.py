@@ -94,7 +94,7 @@ def engine_of(
     if (Path(model) / "engine.json").is_file():
         return _checked(Path(model), model, asked), model
     if weights := weights_of(settings, model, say):
-        return _built(settings, weights, asked or DEFAULT), model
+        return built_engine(settings, weights, asked or DEFAULT), model
     raise UsageError(f"{model!r} is no model: write {MANNER}.")
 
 
@@ -122,6 +122,7 @@ class Weights:
         sha256: digest of its tensors.
         frames: shortest mel that it knows, in 10 ms frames.
         silence: seconds that serving appends to a clip.
+        multilingual: whether it knows other languages than English.
     """
 
     path: Path
@@ -129,6 +130,7 @@ class Weights:
     sha256: str
     frames: int
     silence: float
+    multilingual: bool
 
 
 def weights_of(
@@ -141,6 +143,7 @@ def weights_of(
     """
     from data.features import WINDOW_FRAMES
     from training.base_models import resolve, tensor_digest
+    from training.conversion import MULTILINGUAL_VOCABULARY
     from training.merging import DESCRIPTION
     from voiceforge.files import read_json
 
@@ -152,7 +155,7 @@ def weights_of(
             timeout=settings.source_timeout,
             progress=say,
         )
-        return Weights(base.path, base.name, base.sha256, WINDOW_FRAMES, 0.0)
+        return Weights(base.path, base.name, base.sha256, WINDOW_FRAMES, 0.0, base.multilingual)
     folder = Path(model)
     if not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
         return None
@@ -160,11 +163,18 @@ def weights_of(
     if (folder / DESCRIPTION).is_file():  # merged for clips of their own length
         trained = read_json(folder / DESCRIPTION)
         frames, silence = int(trained["minimum_mel_frames"]), float(trained["trailing_silence"][1])
-    return Weights(folder, folder.resolve().name, tensor_digest(folder), frames, silence)
+    name, tokens = folder.resolve().name, int(read_json(folder / "config.json")["vocab_size"])
+    multilingual = tokens >= MULTILINGUAL_VOCABULARY
+    return Weights(folder, name, tensor_digest(folder), frames, silence, multilingual)
 
 
-def build_engine(weights: Weights, engine: EngineName, out: Path) -> EngineDescription:
+def build_engine(
+    weights: Weights, engine: EngineName, out: Path, language: str = "en"
+) -> EngineDescription:
     """Build an engine in an empty folder.
+
+    Args:
+        language: ISO 639-1 code that it hears unless it is asked for another.
 
     Raises:
         UsageError: the weights are no Whisper model.
@@ -173,14 +183,14 @@ def build_engine(weights: Weights, engine: EngineName, out: Path) -> EngineDescr
     from serving.engines.contracts import EngineSpec
     from serving.engines.offered import engine_module
 
-    spec = EngineSpec(engine.kind, engine.precision, weights.frames, "en")
+    spec = EngineSpec(engine.kind, engine.precision, weights.frames, language)
     description: EngineDescription = engine_module(engine.kind).build(
         weights.path, out, spec, source_sha256=weights.sha256, trailing_silence=weights.silence
     )
     return description
 
 
-def _built(settings: Settings, weights: Weights, engine: EngineName) -> Path:
+def built_engine(settings: Settings, weights: Weights, engine: EngineName) -> Path:
     """That engine, built once in the cache."""
     from data.features import WINDOW_FRAMES
     from serving.engines.offered import DEFAULT

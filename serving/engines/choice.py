@@ -8,6 +8,9 @@ from typing import Any
 
 from evaluation.estimate import Estimate
 
+EQUALLY_FAST = 1.05
+"""Times the least seconds a clip: medians of one engine, timed twice, differ by as much."""
+
 
 @dataclass(frozen=True, slots=True)
 class Checked:
@@ -45,7 +48,7 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The engine that serves.
+    """The engine that goes on to the tests, and serves if they let it.
 
     Attributes:
         chosen: its name.
@@ -91,12 +94,13 @@ def allowed(loss: Estimate, margin: float) -> str:
 
 
 def choose(engines: Sequence[Checked]) -> Choice:
-    """The engine with the least seconds a clip among those that can run and passed.
+    """The engine with the least seconds a clip among those that can run and passed; of equally fast
+    ones the first.
 
     Where none passed, the first that can run is named, for its check to stop the run.
 
     Args:
-        engines: in order of preference, which decides between equally fast ones.
+        engines: in order of preference.
 
     Raises:
         ValueError: none can run.
@@ -108,11 +112,14 @@ def choose(engines: Sequence[Checked]) -> Choice:
     if not passed:
         names = ", ".join(one.name for one in able)
         return Choice(able[0].name, f"None of {names} passed its check.", tuple(engines))
-    best = min(passed, key=lambda one: one.seconds)
-    said = [f"{best.name} serves: {_pace(best)}"]
-    slower = [f"{one.name} {_pace(one)}" for one in passed if one is not best]
-    if slower:
-        said.append(f", the fastest that passed ({', '.join(slower)})")
+    least = min(one.seconds for one in passed)
+    best = next(one for one in passed if one.seconds <= EQUALLY_FAST * least)
+    said = [f"{best.name} was chosen: {_pace(best)}"]
+    others = [f"{one.name} {_pace(one)}" for one in passed if one is not best]
+    if others and best.seconds > least:
+        said.append(f", the first of those that are equally fast ({', '.join(others)})")
+    elif others:
+        said.append(f", the fastest that passed ({', '.join(others)})")
     else:
         said.append(", the only one that passed" if len(engines) > 1 else "")
     failed = [one.name for one in able if not one.passed]

@@ -14,7 +14,7 @@ from serving.engines.contracts import (
     Transcript,
 )
 from serving.engines.description import read_description
-from serving.engines.offered import OFFERED, engine_module
+from serving.engines.offered import OFFERED, engine_module, probe
 from voiceforge.errors import UsageError
 
 
@@ -24,7 +24,7 @@ def load_engine(path: Path, threads: int) -> Engine:
     Raises:
         StorageError: there is no engine.json.
         IntegrityError: a file is not what was built.
-        UsageError: this version has no engine of that kind.
+        UsageError: this version has no engine of that kind, or this machine cannot run it.
     """
     description = read_description(path)
     if description.kind not in OFFERED:
@@ -32,6 +32,8 @@ def load_engine(path: Path, threads: int) -> Engine:
             f"The engine in {path} is of kind {description.kind!r}, which this version of "
             f"VoiceForge cannot run. It runs: {', '.join(OFFERED)}."
         )
+    if problem := probe(description.kind).problem:
+        raise UsageError(f"The engine in {path} cannot run here: {problem}.")
     loaded: Engine = engine_module(description.kind).load(path, threads=threads)
     return loaded
 

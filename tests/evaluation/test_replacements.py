@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from evaluation.replacements import (
     Replacements,
     read_replacements,
-    replacing,
     replacing_identity,
+    text_rules,
 )
 from evaluation.text import normaliser_identity
 from voiceforge.errors import UsageError
@@ -31,7 +31,7 @@ def written(folder: Path, text: str | bytes, suffix: str = ".tsv") -> Path:
 @pytest.mark.parametrize(("text", "suffix"), [(TSV, ".tsv"), (YAML, ".yaml"), (YAML, ".yml")])
 def test_replaces_whole_words_after_the_normaliser(tmp_path: Path, text: str, suffix: str) -> None:
     found = read_replacements(written(tmp_path, text, suffix), "whisper-english", "en")
-    normalise = replacing("whisper-english", "en", found)
+    normalise = text_rules("whisper-english", "en", found)
     assert normalise("OK, er... Voice  Forge's book!") == "okay voiceforge is book"
     assert normalise("Voices, forge; token") == "voices forge token"
 
@@ -76,7 +76,7 @@ def test_single_words_are_replaced_wherever_they_stand(
 
 def test_yaml_takes_what_is_written(tmp_path: Path) -> None:
     path = written(tmp_path, "no: nay\n1.50: '1.5'\n'12': ~\n", ".yaml")
-    assert replacing("raw", "en", read_replacements(path, "raw", "en"))("no 1.50 12 x") == (
+    assert text_rules("raw", "en", read_replacements(path, "raw", "en"))("no 1.50 12 x") == (
         "nay 1.5 x"
     )
 
