@@ -7,13 +7,15 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from data.utterance import Utterance
 from serving.engines.contracts import Samples
 
+Measured = TypeVar("Measured")
 
-def apart(measure: Callable[..., tuple[float, float]], *given: Any) -> tuple[float, float]:
+
+def apart(measure: Callable[..., Measured], *given: Any) -> Measured:
     """What `measure` of these gives, in a new process."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(measure, *given).result()
