@@ -172,7 +172,7 @@ class Robustness:
             yield Row(f"{kind}: clips with a loop", f"{len(found.loops)}", rests_on)
 
     def fallback(self) -> Iterable[Row]:
-        """Sounds without speech, and prompts, with Whisper's rules against invention and without."""
+        """Sounds without speech, and prompts, with Whisper's rules and without."""
         music = music_on_hold(
             cache=self._reach.cache, offline=self._reach.offline, timeout=self._reach.timeout
         )

@@ -67,7 +67,7 @@ class Api:
         )
 
     def close(self) -> None:
-        """Let the running computation end, long recordings at their next segments; start no other."""
+        """Let the running computation end, a long one at its next segments; start no other."""
         self._closing.set()
         self._worker.shutdown(wait=True, cancel_futures=True)
 
