@@ -42,6 +42,8 @@ FEWEST_WORDS = 4
 WAYS: tuple[Segmentation, ...] = ("quiet", "speech")
 QUIET: tuple[NoSpeechKind, ...] = ("silence", "pink noise", "tones")
 QUIET_SECONDS = 120.0
+_DECODED = 32
+"""Segments of a recording of hours that are decoded: two batches."""
 
 
 class LongForm:
@@ -93,13 +95,13 @@ class LongForm:
 def _peak(
     folder: Path, threads: int, samples: Samples, hours: float, way: Segmentation
 ) -> tuple[int, int, float]:
-    """Bytes, segments and seconds; the first 64 segments are decoded, the rest is alike."""
+    """Bytes, segments and seconds; the first segments are decoded, the rest is alike."""
     engine = load_engine(folder, threads=threads)
     whole = np.resize(samples, round(hours * 3600 * SAMPLE_RATE))
     began, heard = time.perf_counter(), 0
     for _ in heard_in_parts(engine, whole, DecodingOptions(word_times=True), segmentation=way):
         heard += 1
-        if heard == 64:
+        if heard == _DECODED:
             break
     taken = time.perf_counter() - began
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, heard, taken
