@@ -29,7 +29,7 @@ from evaluation.text import normalise
 from lifecycle.corpus import reach_of
 from serving.engines import load_engine
 from serving.engines.contracts import DecodingOptions
-from serving.longform import Segmentation, heard_in_parts, transcribe
+from serving.longform import AT_ONCE, Segmentation, heard_in_parts, transcribe
 from voiceforge.params import ReadingsSource
 from voiceforge.settings import Settings, load_settings
 
@@ -42,8 +42,8 @@ FEWEST_WORDS = 4
 WAYS: tuple[Segmentation, ...] = ("quiet", "speech")
 QUIET: tuple[NoSpeechKind, ...] = ("silence", "pink noise", "tones")
 QUIET_SECONDS = 120.0
-_DECODED = 32
-"""Segments of a recording of hours that are decoded: two batches."""
+_DECODED = AT_ONCE
+"""Segments of a recording of hours that are decoded: as many as memory ever has to hold."""
 
 
 class LongForm:

@@ -46,7 +46,7 @@ def url(engine_folder: Path, threads: int) -> Iterator[str]:
 def test_a_client_that_goes_away_ends_its_recording(
     url: str, speech: Samples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of ten segments the first is decoded, and the one that is at work when the client goes."""
+    """Of nine segments the first is decoded, and the one that is at work when the client goes."""
     heard: list[int] = []
     began, transcribe = threading.Event(), WhisperEngine.transcribe
 
