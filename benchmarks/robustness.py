@@ -9,6 +9,7 @@ sounds in which nobody speaks. --write adds the tables to docs/benchmarks.md.
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,7 @@ from evaluation.calibrator import fit_calibrator
 from evaluation.confidence import Judged, Level, judge_utterances, judge_words
 from evaluation.degradation import degradation_curve
 from evaluation.hallucination import Heard, measure_hallucinations
+from evaluation.metrics import word_errors
 from evaluation.prediction import Prediction
 from evaluation.quantiles import Quantile
 from evaluation.significance import Interval
@@ -40,7 +42,7 @@ from evaluation.tracing import record_trace
 from evaluation.word_tokens import word_splitter
 from lifecycle.corpus import reach_of
 from serving.engines import load_engine
-from serving.engines.contracts import DecodingOptions, Transcript
+from serving.engines.contracts import DecodingOptions, Fallback, Transcript
 from serving.streaming.session import StreamSession
 from voiceforge.settings import Settings, load_settings
 
@@ -54,6 +56,10 @@ CONDITIONS = (
     Condition("gsm"),
 )
 QUIET_CLIPS, QUIET_SECONDS = 6, 15.0
+RULES = {
+    "greedy": DecodingOptions(),
+    "with rules": DecodingOptions(fallback=Fallback()),
+}
 STREAMS = 6
 
 
@@ -165,6 +171,46 @@ class Robustness:
             yield Row(f"{kind}: words a minute", plain_interval(found.words_per_minute), rests_on)
             yield Row(f"{kind}: clips with a loop", f"{len(found.loops)}", rests_on)
 
+    def fallback(self) -> Iterable[Row]:
+        """Sounds without speech, and prompts, with Whisper's rules and without."""
+        music = music_on_hold(
+            cache=self._reach.cache, offline=self._reach.offline, timeout=self._reach.timeout
+        )
+        for kind in NO_SPEECH_CONDITIONS:
+            count = 1 if kind == "silence" else QUIET_CLIPS
+            sounds = [
+                without_speech(kind, QUIET_SECONDS, seed=SEED, number=number, music=music)
+                for number in range(count)
+            ]
+            for name, options in RULES.items():
+                heard = [
+                    Heard(
+                        str(number), "", normalise(said.text, NORMALISER, LANGUAGE), QUIET_SECONDS
+                    )
+                    for number, said in enumerate(self._engine.transcribe(sounds, options))
+                ]
+                found = measure_hallucinations(heard, characters_per_second=25.0, **DRAWN)
+                rests_on = f"{count} clips of {QUIET_SECONDS:g} s"
+                each = plain_interval(found.words_per_minute)
+                yield Row(f"{kind}, {name}: words a minute", each, rests_on)
+        for title, condition in (("clean", None), ("pink noise, 0 dB", Condition("pink noise", 0))):
+            clips = [
+                degrade(self._audio[row.id], condition, seed=SEED, utterance_id=row.id)
+                if condition
+                else self._audio[row.id]
+                for row in self._rows
+            ]
+            said = [normalise(row.text, NORMALISER, LANGUAGE) for row in self._rows]
+            for name, options in RULES.items():
+                began = time.perf_counter()
+                texts = [one.text for one in self._engine.transcribe(clips, options)]
+                taken = time.perf_counter() - began
+                errors = word_errors(said, [normalise(one, NORMALISER, LANGUAGE) for one in texts])
+                rests_on = f"{errors.words} words, {len(clips)} prompts, one speaker"
+                value = f"{100 * errors.rate:.1f}%, {sum(not one for one in texts)} empty"
+                yield Row(f"prompts {title}, {name}: word error rate", value, rests_on)
+                yield Row(f"prompts {title}, {name}: time", f"{taken:.1f} s", rests_on)
+
     def streaming(self) -> Iterable[Row]:
         """Compute-unaware: what the session would make a user wait on a machine without limits."""
         traces = []
@@ -224,7 +270,7 @@ def plain_interval(found: Interval | None) -> str:
     )
 
 
-PARTS = ("degradation", "confidence", "hallucination", "streaming", "latency")
+PARTS = ("degradation", "confidence", "hallucination", "fallback", "streaming", "latency")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -124,11 +124,26 @@ def transcribe(
     as_json: Annotated[
         bool, typer.Option("--json", help="Words with times, confidence, model and seconds.")
     ] = False,
+    fallback: Annotated[
+        bool,
+        typer.Option(
+            "--fallback",
+            help="Doubt texts by Whisper's rules: sample those again that repeat themselves or "
+            "are unlikely, and write nothing where nobody seems to speak.",
+        ),
+    ] = False,
+    cut: Annotated[
+        Literal["speech", "quiet"],
+        typer.Option(
+            help="How recordings over 25 s are cut: to the speech in them, or side by side at "
+            "their quietest places, as evaluations cut them."
+        ),
+    ] = "speech",
 ) -> None:
     """Print what is said in audio files."""
     from cli.transcribe import transcribe_files
 
-    transcribe_files(files, model, language, as_json=as_json)
+    transcribe_files(files, model, language, as_json=as_json, fallback=fallback, segmentation=cut)
 
 
 @app.command()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,17 @@ from voiceforge.settings import Settings, load_settings
 if TYPE_CHECKING:
     from evaluation.model_calibrator import ModelCalibrator
     from serving.engines.contracts import Engine
+    from serving.longform import Segmentation
 
 
 def transcribe_files(
-    files: Sequence[Path], model: str | None, language: str | None, *, as_json: bool
+    files: Sequence[Path],
+    model: str | None,
+    language: str | None,
+    *,
+    as_json: bool,
+    fallback: bool = False,
+    segmentation: Segmentation = "speech",
 ) -> None:
     """Print the text of each file, or one JSON object a line.
 
@@ -26,8 +34,14 @@ def transcribe_files(
     Args:
         language: ISO 639-1 code, "auto" to hear it from each file, None for the model's own; a
             base model has none of its own.
+        fallback: doubt texts by Whisper's rules (`serving.engines.contracts.Fallback`).
+        segmentation: how long recordings are cut, of `serving.longform.Segmentation`.
+
+    Raises:
+        UsageError: there is no such file or model.
+        VoiceForgeError: a file could not be transcribed.
     """
-    from serving.engines.contracts import DecodingOptions
+    from serving.engines.contracts import DecodingOptions, Fallback
     from serving.transcription import AUTO, transcribe_file
 
     if not any(file.is_file() for file in files):
@@ -36,7 +50,9 @@ def transcribe_files(
     engine, name, calibrator = load_model(settings, model)
     if language is None and name.startswith("base:"):
         language = AUTO
-    options = DecodingOptions(word_times=as_json, language=language or "")
+    options = DecodingOptions(
+        word_times=as_json, language=language or "", fallback=Fallback() if fallback else None
+    )
     failed = 0
     for file in files:
         if not file.is_file():
@@ -44,7 +60,10 @@ def transcribe_files(
             failed += 1
             continue
         try:
-            transcript = transcribe_file(engine, file, options=options, calibrator=calibrator)
+            transcript = transcribe_file(
+                engine, file, options=options, calibrator=calibrator, segmentation=segmentation,
+                tell=_progress(file.name),
+            )  # fmt: skip
         except AudioError as error:
             show_error(str(error))
             failed += 1
@@ -57,6 +76,21 @@ def transcribe_files(
             print(f"{prefix}{transcript.text}", flush=True)  # noqa: T201
     if failed:
         raise VoiceForgeError(f"{failed} of {len(files)} files could not be transcribed.")
+
+
+def _progress(name: str) -> Callable[[float, float], None]:
+    """Says on stderr every half minute how far a recording has been heard."""
+    from cli.progress import QUIET_SECONDS
+
+    said = time.monotonic()
+
+    def tell(heard: float, whole: float) -> None:
+        nonlocal said
+        if time.monotonic() - said >= QUIET_SECONDS:
+            said = time.monotonic()
+            say(f"{name}: {heard / 60:.1f} of {whole / 60:.1f} minutes")
+
+    return tell
 
 
 def load_model(settings: Settings, model: str | None) -> tuple[Engine, str, ModelCalibrator | None]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from data.features import SAMPLE_RATE, Floats
 from voiceforge.errors import StageError
@@ -22,6 +23,8 @@ WINDOW = 512
 
 _CONTEXT = 64
 _STATE = (1, 1, 128)
+_AT_ONCE = 16_384
+"""Windows that the model hears in one call, 9 minutes; longer recordings take several."""
 SPEECH = 0.5
 """Probability from which on a window counts as speech, Silero's own default."""
 
@@ -49,14 +52,39 @@ def speech_probabilities(samples: Floats) -> Floats:
         StageError: the package silero-vad is not there or has no such model.
     """
     count = -(-samples.size // WINDOW)
-    windows = np.zeros((count, _CONTEXT + WINDOW), np.float32)
-    padded = np.pad(samples, (0, count * WINDOW - samples.size)).reshape(count, WINDOW)
-    windows[:, _CONTEXT:] = padded
-    windows[1:, :_CONTEXT] = padded[:-1, -_CONTEXT:]
-    state = np.zeros(_STATE, np.float32)
-    feeds = {"input": windows, "h": state, "c": state}
-    probabilities: Floats = _session().run(["speech_probs"], feeds)[0]
-    return probabilities.reshape(-1)
+    hidden = cell = np.zeros(_STATE, np.float32)
+    found = []
+    for first in range(0, count, _AT_ONCE):
+        last = min(count, first + _AT_ONCE)
+        # Each window follows the end of the one before; before the first there is silence.
+        block = np.zeros((last - first) * WINDOW + _CONTEXT, np.float32)
+        given = samples[max(0, first * WINDOW - _CONTEXT) : last * WINDOW]
+        begin = _CONTEXT if first == 0 else 0
+        block[begin : begin + len(given)] = given
+        windows = sliding_window_view(block, _CONTEXT + WINDOW)[::WINDOW]
+        feeds = {"input": np.ascontiguousarray(windows), "h": hidden, "c": cell}
+        probabilities, hidden, cell = _session().run(["speech_probs", "hn", "cn"], feeds)
+        found.append(probabilities.reshape(-1))
+    heard: Floats = np.concatenate(found)
+    return heard
+
+
+def silero_model() -> Path:
+    """The model's file: of the package silero-vad, or beside this one, where a Bento has it.
+
+    Raises:
+        StageError: it is in neither place.
+    """
+    beside = Path(__file__).with_name(_MODEL)
+    package = importlib.util.find_spec("silero_vad")
+    model = package and package.origin and Path(package.origin).with_name("data") / _MODEL
+    for found in (beside, model):
+        if found and found.is_file():
+            return found
+    raise StageError(
+        f"The package silero-vad with its {_MODEL} is not installed. Install it: "
+        "`pip install 'silero-vad>=6.2'`."
+    )
 
 
 @cache
@@ -64,16 +92,9 @@ def _session() -> Any:
     """The model, one thread: corpora are measured in as many processes as there are cores."""
     import onnxruntime
 
-    package = importlib.util.find_spec("silero_vad")
-    model = package and package.origin and Path(package.origin).with_name("data") / _MODEL
-    if not model or not model.is_file():
-        raise StageError(
-            f"The package silero-vad with its {_MODEL} is not installed. Install it: "
-            "`pip install 'silero-vad>=6.2'`."
-        )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(str(model), options, ["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(str(silero_model()), options, ["CPUExecutionProvider"])
 
 
 _MODEL = "silero_vad_16k_sequence.onnx"

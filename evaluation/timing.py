@@ -115,7 +115,7 @@ def _call(engine: Engine, clips: Sequence[Samples], options: DecodingOptions) ->
     began = time.perf_counter()
     if len(clips[0]) > _AT_ONCE * SAMPLE_RATE:
         for clip in clips:
-            transcribe(engine, clip, options)
+            transcribe(engine, clip, options, segmentation="quiet")
     else:
         engine.transcribe(clips, options)
     return time.perf_counter() - began

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -23,12 +24,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from data.features import SAMPLE_RATE
 from serving.confidence import calibrated
-from serving.engines.contracts import DecodingOptions, Samples, Transcript
+from serving.engines.contracts import DecodingOptions, Fallback, Samples, Transcript
 from serving.live_model import LiveModel, Served
 from serving.streaming.session import Final, StreamEvent, StreamSession
-from serving.transcription import transcribe_upload
+from serving.transcription import WITH_WORDS, transcribe_upload
 from serving.uploads import BadUploadError, UploadTooLargeError, read_upload
-from voiceforge.errors import AudioError
+from voiceforge.errors import AudioError, GivenUpError
 
 logger = logging.getLogger("bentoml.voiceforge")
 
@@ -40,6 +41,8 @@ MOST_SECONDS = 3600.0
 
 MOST_STREAMS = 16
 _WAITING_MESSAGES = 64
+_LOOK_EVERY = 0.5
+"""Seconds after which a client that waits for a transcript is looked for again."""
 
 _TRY_AGAIN_LATER = 1013
 _UNSUPPORTED = 1003
@@ -53,6 +56,7 @@ class Api:
     def __init__(self, model: LiveModel) -> None:
         self._model = model
         self._worker = ThreadPoolExecutor(1, "inference")
+        self._closing = threading.Event()
         self._streams = 0
         self.app = Starlette(
             routes=[
@@ -63,7 +67,8 @@ class Api:
         )
 
     def close(self) -> None:
-        """Let the running computation end and start no other."""
+        """Let the running computation end, a long one at its next segments; start no other."""
+        self._closing.set()
         self._worker.shutdown(wait=True, cancel_futures=True)
 
     async def _compute(self, function: Callable[[], Result]) -> Result:
@@ -75,12 +80,15 @@ class Api:
         if served is None:
             return _error(503, "no-model", self._model.problem)
         try:
+            options = _options(request)
             upload = await read_upload(request, MOST_BYTES)
+            gone = threading.Event()
             work = partial(
-                transcribe_upload, served.engine, upload.content, upload.name,
+                transcribe_upload, served.engine, upload.content, upload.name, options=options,
                 longest=MOST_SECONDS, calibrator=served.calibrator,
+                cancelled=lambda: gone.is_set() or self._closing.is_set(),
             )  # fmt: skip
-            transcript = await self._compute(work)
+            transcript = await self._while_connected(request, work, gone)
         except UploadTooLargeError:
             return _error(
                 413, "too-large", f"The upload has more than {MOST_BYTES >> 20} MiB. Cut it."
@@ -89,7 +97,19 @@ class Api:
             return _error(400, "bad-upload", str(error))
         except AudioError as error:
             return _error(400, error.reason, str(error))
+        except GivenUpError:
+            return _error(503, "given-up", "The service is ending. Send the recording again.")
         return JSONResponse({"model": served.label, **transcript.as_dict()})
+
+    async def _while_connected(
+        self, request: Request, work: Callable[[], Result], gone: threading.Event
+    ) -> Result:
+        """Compute; `gone` is set when the client goes away before that is done."""
+        computing = asyncio.ensure_future(self._compute(work))
+        while not (await asyncio.wait({computing}, timeout=_LOOK_EVERY))[0]:
+            if not gone.is_set() and await request.is_disconnected():
+                gone.set()
+        return await computing
 
     async def models(self, request: Request) -> Response:
         """What is served, and what keeps a newer model from being served."""
@@ -156,6 +176,18 @@ class Api:
                     return
         finally:
             reader.cancel()
+
+
+def _options(request: Request) -> DecodingOptions:
+    """What the request's parameters ask for.
+
+    Raises:
+        BadUploadError: a value is neither true nor false.
+    """
+    asked = request.query_params.get("fallback", "false")
+    if asked not in ("true", "false"):
+        raise BadUploadError(f"The parameter fallback is {asked!r}. Write true or false.")
+    return replace(WITH_WORDS, fallback=Fallback() if asked == "true" else None)
 
 
 def _advance(session: StreamSession, samples: Samples, finished: bool) -> list[StreamEvent]:

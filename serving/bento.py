@@ -11,6 +11,7 @@ import tempfile
 from importlib.metadata import version as installed
 from pathlib import Path
 
+from data.speech_activity import silero_model
 from experiments.certificate import verify_certificate
 from serving.confidence import recorded_as
 from serving.engines import engine_sha256
@@ -23,8 +24,8 @@ PACKAGES = ("voiceforge", "data", "evaluation", "experiments", "serving")
 """The packages that the service imports; a Bento carries their source."""
 
 REQUIREMENTS = (
-    "av", "bentoml", "ctranslate2", "numpy", "pydantic", "python-multipart", "pyyaml", "soundfile",
-    "soxr", "tokenizers",
+    "av", "bentoml", "ctranslate2", "numpy", "onnxruntime", "pydantic", "python-multipart",
+    "pyyaml", "soundfile", "soxr", "tokenizers",
 )  # fmt: skip
 """The distributions that the service imports; a Bento names the installed versions."""
 
@@ -96,7 +97,7 @@ def build_bento(
 
 
 def _write_context(context: Path, tag: str) -> None:
-    """The source that goes into the Bento: the packages as they are installed here."""
+    """What goes into the Bento: the packages as they are installed here, and Silero VAD."""
     root = Path(__file__).resolve().parent.parent
     for package in PACKAGES:
         for source in sorted((root / package).rglob("*.py")):
@@ -104,6 +105,8 @@ def _write_context(context: Path, tag: str) -> None:
             if "corpora" not in relative.parts:
                 (context / relative).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, context / relative)
+    # The package of the model needs PyTorch, which the service does not.
+    shutil.copyfile(model := silero_model(), context / "data" / model.name)
     write_json(context / "serving" / PACKAGED, {"tag": tag})
 
 

@@ -30,7 +30,7 @@ def build(job: dict[str, Any]) -> None:
         version=version,
         labels=job["labels"],
         build_ctx=job["context"],
-        include=["**/*.py", "serving/packaged.json"],
+        include=["**/*.py", "data/*.onnx", "serving/packaged.json"],
         # The versions are those installed here; resolving them again would need a registry.
         python={"packages": job["packages"], "lock_packages": False},
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,8 @@ from data.features import SAMPLE_RATE
 from evaluation.confidence import Level
 from evaluation.model_calibrator import ModelCalibrator
 from serving.confidence import calibrated
-from serving.engines.contracts import DecodingOptions, Engine, Samples, Word
-from serving.longform import transcribe
+from serving.engines.contracts import DecodingOptions, Engine, Samples, Transcript, Word
+from serving.longform import Segmentation, transcribe
 
 AUTO = "auto"
 """As language of the options: whatever language the recording is in."""
@@ -58,19 +60,26 @@ def transcribe_file(
     *,
     options: DecodingOptions = WITH_WORDS,
     calibrator: ModelCalibrator | None = None,
+    segmentation: Segmentation = "speech",
+    tell: Callable[[float, float], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
 ) -> FileTranscript:
     """Transcribe an audio file of any length.
 
     Args:
-        calibrator: the model's, where it has one.
+        calibrator: the model's, where it has one. It knows greedy texts, so that it is left aside
+            where the options have a fallback.
         options: their language may be `AUTO`, which listens to the first 30 s.
+        segmentation, tell, cancelled: as for `serving.longform.transcribe`.
 
     Raises:
         AudioError: it cannot be read as audio.
+        GivenUpError: `cancelled` said so.
         UsageError: the model does not know the language that the options ask for.
     """
     began = time.perf_counter()
-    return _transcribe(engine, decode(path), options, calibrator, began)
+    hear = partial(transcribe, segmentation=segmentation, tell=tell, cancelled=cancelled)
+    return _transcribe(engine, decode(path), options, calibrator, began, hear)
 
 
 def transcribe_upload(
@@ -81,15 +90,18 @@ def transcribe_upload(
     options: DecodingOptions = WITH_WORDS,
     longest: float | None = None,
     calibrator: ModelCalibrator | None = None,
+    cancelled: Callable[[], bool] | None = None,
 ) -> FileTranscript:
     """Transcribe the bytes of an audio file; `longest` is the most seconds of audio allowed.
 
     Raises:
         AudioError: they cannot be read as audio, or are longer.
+        GivenUpError: `cancelled` said so.
     """
     began = time.perf_counter()
     samples = decode_bytes(content, name, longest=longest)
-    return _transcribe(engine, samples, options, calibrator, began)
+    hear = partial(transcribe, cancelled=cancelled)
+    return _transcribe(engine, samples, options, calibrator, began, hear)
 
 
 def confidence(token_logprobs: tuple[float, ...]) -> float:
@@ -103,18 +115,19 @@ def _transcribe(
     options: DecodingOptions,
     calibrator: ModelCalibrator | None,
     began: float,
+    hear: Callable[[Engine, Samples, DecodingOptions], Transcript],
 ) -> FileTranscript:
     if options.language == AUTO:
         heard = engine.detect_language(samples[: _HEARD_AT_ONCE * SAMPLE_RATE])
         options = replace(options, language=heard)
-    transcript = transcribe(engine, samples, options)
+    transcript = hear(engine, samples, options)
     duration = len(samples) / SAMPLE_RATE
     sure = calibrated(
         confidence(transcript.token_logprobs),
         transcript.words,
         duration,
         transcript.language,
-        calibrator,
+        calibrator if options.fallback is None else None,
     )
     return FileTranscript(
         text=transcript.text,

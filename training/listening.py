@@ -10,6 +10,7 @@ import torch
 
 from data.audio import SAMPLE_RATE, Samples
 from data.features import WINDOW_FRAMES, mel_frames
+from evaluation.whisper_bounds import LEAST_LOG_PROB, MOST_NO_SPEECH
 from training.clips import make_mels
 from training.context import (
     greedy_config,
@@ -20,7 +21,6 @@ from training.context import (
 )
 from training.merging import DESCRIPTION
 from training.targets import SpecialTokens
-from training.whisper_bounds import LEAST_LOG_PROB, MOST_NO_SPEECH
 from voiceforge.files import read_json
 
 _BATCH = 8

@@ -20,7 +20,7 @@ from data.splits import hash_split, text_key
 from data.utterance import Utterance
 from evaluation.metrics import word_errors
 from evaluation.text import normalise
-from training.whisper_bounds import LEAST_LOG_PROB, MOST_COMPRESSION, MOST_NO_SPEECH
+from evaluation.whisper_bounds import LEAST_LOG_PROB, MOST_COMPRESSION, MOST_NO_SPEECH
 from voiceforge.params import SplitParams, ValidationParams
 
 MOST_WORD_ERRORS = 0.1

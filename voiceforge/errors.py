@@ -42,3 +42,7 @@ class StorageError(VoiceForgeError):
 
 class StageError(VoiceForgeError):
     """A stage of the lifecycle failed; what it had finished before is kept."""
+
+
+class GivenUpError(VoiceForgeError):
+    """The caller gave up on work that had begun; what it had done is dropped."""

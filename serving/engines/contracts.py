@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.estimate import Estimate
+from evaluation.whisper_bounds import LEAST_LOG_PROB, MOST_COMPRESSION, MOST_NO_SPEECH
 
 Samples = npt.NDArray[np.float32]
 """Mono audio at 16 kHz, shape [samples], values in -1..1."""
@@ -81,6 +82,32 @@ DECODING_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
+class Fallback:
+    """Rules against texts that nobody said (Radford et al. 2022, 4.5): how a greedy text is
+    doubted, and sampled again (`serving.engines.fallback`).
+
+    Attributes:
+        temperatures: of the tries after the first, each in 0..1 and above 0, in their order.
+        compression_ratio: above it a text repeats itself: bytes over those of its zlib form.
+        mean_logprob: below it the model does not believe its text, natural logarithm.
+        no_speech: probability of no speech above which a text that is not believed is none.
+        seed: of the sampling: equal clips, given together, get equal texts.
+    """
+
+    temperatures: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0)
+    compression_ratio: float = MOST_COMPRESSION
+    mean_logprob: float = LEAST_LOG_PROB
+    no_speech: float = MOST_NO_SPEECH
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not all(0.0 < temperature <= 1.0 for temperature in self.temperatures):
+            raise ValueError(f"temperatures are {self.temperatures}; each must be in 0..1, above 0")
+        if self.seed < 0:
+            raise ValueError(f"seed is {self.seed}; it must not be negative")
+
+
+@dataclass(frozen=True, slots=True)
 class DecodingOptions:
     """How to decode. The defaults are the one decoding of every comparison: greedy, no fallback.
 
@@ -90,6 +117,7 @@ class DecodingOptions:
         word_times: align words; costs one more decoder pass.
         prompt: text that precedes the audio (names, terms); empty for none.
         language: ISO 639-1 code to decode a multilingual model with instead of the engine's own.
+        fallback: rules that doubt a text and sample another one; None for none.
     """
 
     beam_size: int = 1
@@ -97,6 +125,7 @@ class DecodingOptions:
     word_times: bool = False
     prompt: str = ""
     language: str = ""
+    fallback: Fallback | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from serving.engines.contracts import EngineDescription, EngineSpec
 from serving.engines.description import read_description, verify_files, write_description
 from serving.engines.offered import EngineName, check_source
 from serving.engines.tokens import FILE as TOKENIZER
-from serving.engines.whisper import Aligned, Generated, Mels, WhisperEngine
+from serving.engines.whisper import Aligned, Generated, Mels, Sampling, WhisperEngine
 from voiceforge.files import sha256_folder
 
 KIND = "ctranslate2"
@@ -97,6 +97,7 @@ class CTranslate2Engine(WhisperEngine):
 
     def __init__(self, path: Path, description: EngineDescription, threads: int) -> None:
         super().__init__(path, description)
+        self._path, self._threads = path, threads
         self._model = _load_model(path, description.precision, threads)
 
     def encode(self, mels: Mels) -> Any:
@@ -105,11 +106,19 @@ class CTranslate2Engine(WhisperEngine):
         return self._model.encode(ctranslate2.StorageView.from_array(mels))
 
     def generate(
-        self, encoded: Any, prompt: Sequence[int], limit: int, *, beam_size: int, penalty: float
+        self,
+        encoded: Any,
+        prompt: Sequence[int],
+        limit: int,
+        *,
+        beam_size: int,
+        penalty: float,
+        sampling: Sampling | None = None,
     ) -> list[Generated]:
         """As `WhisperEngine.generate`; a beam search hands out no log-probabilities."""
         greedy = beam_size == 1
-        results = self._model.generate(
+        model = self._model if sampling is None else self._sampler(sampling.seed)
+        results = model.generate(
             encoded,
             [list(prompt)] * encoded.shape[0],
             beam_size=beam_size,
@@ -118,15 +127,19 @@ class CTranslate2Engine(WhisperEngine):
             repetition_penalty=penalty,
             return_no_speech_prob=True,
             return_logits_vocab=greedy,
+            return_scores=not greedy,
+            sampling_topk=1 if sampling is None else 0,
+            sampling_temperature=1.0 if sampling is None else sampling.temperature,
         )
-        return [
-            Generated(
-                tokens=result.sequences_ids[0],
-                logprobs=_token_logprobs(result) if greedy else None,
-                no_speech_probability=float(result.no_speech_prob),
-            )
-            for result in results
-        ]
+        return [_generated(result, self.tokens.end, greedy=greedy) for result in results]
+
+    def _sampler(self, seed: int) -> Any:
+        """The model with generators of its own: CTranslate2 seeds a thread's when it first draws,
+        and never again."""
+        import ctranslate2
+
+        ctranslate2.set_random_seed(seed)
+        return _load_model(self._path, self.description.precision, self._threads)
 
     def align(
         self,
@@ -148,19 +161,28 @@ class CTranslate2Engine(WhisperEngine):
         return str(best[0]).strip("<|>")
 
 
-def _token_logprobs(result: Any) -> tuple[float, ...]:
-    """Log-probabilities of the tokens of a greedy result, from the logits of each step.
+def _generated(result: Any, end: int, *, greedy: bool) -> Generated:
+    tokens, silence = result.sequences_ids[0], float(result.no_speech_prob)
+    if not greedy:
+        total = result.scores[0] * max(1, len(tokens))  # a score is divided by the length
+        return Generated(tokens, None, silence, total)
+    logprobs = _token_logprobs([*tokens, end], result.logits[0])
+    return Generated(tokens, logprobs[: len(tokens)], silence, sum(logprobs))
+
+
+def _token_logprobs(tokens: Sequence[int], logits: Sequence[Any]) -> list[float]:
+    """Log-probabilities of the tokens that have logits: a text that was cut off has no end.
 
     Exact for what was decoded: suppressed tokens are at minus infinity, as in Whisper. Handing
     the logits out costs less than 1% of decoding; a pass of `align` would cost about half of it.
     """
     logprobs = []
-    for token, logits in zip(result.sequences_ids[0], result.logits[0], strict=False):
-        row = np.asarray(logits)
+    for token, scores in zip(tokens, logits, strict=False):
+        row = np.asarray(scores)
         top = row.max()
         total = float(np.exp(row - top).sum(dtype=np.float64))
         logprobs.append(min(0.0, float(row[token] - top) - math.log(total)))
-    return tuple(logprobs)
+    return logprobs
 
 
 def _log(probability: float) -> float:

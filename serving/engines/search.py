@@ -1,15 +1,15 @@
-"""Greedy and beam search over any decoder that can be run a step at a time."""
+"""Greedy search, sampling and beam search over any decoder that can be run a step at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from serving.engines.whisper import Generated
+from serving.engines.whisper import Generated, Sampling
 
 Logits = npt.NDArray[np.float32]
 """Unnormalised scores of the next token, shape [rows, vocabulary]."""
@@ -98,14 +98,61 @@ def greedy(
         opening: index in `prompt` of the token that opens a transcript.
         limit: most new tokens of a clip.
     """
+
+    def likeliest(logprobs: _Floats, rows: _Ints) -> _Ints:
+        chosen: _Ints = logprobs.argmax(axis=1)
+        return chosen
+
+    return _step_by_step(decoder, prompt, rules, likeliest, clips, opening, limit, penalty)
+
+
+def sample(
+    decoder: Decoder,
+    prompt: Sequence[int],
+    rules: Rules,
+    *,
+    clips: int,
+    opening: int,
+    limit: int,
+    sampling: Sampling,
+    penalty: float = 1.0,
+) -> list[Generated]:
+    """Each token drawn by its probability at a temperature; arguments as in `greedy`.
+
+    The draws of a clip depend on the seed and on its place in the batch alone. Source: the Gumbel
+    maximum, which is distributed as the softmax (Maddison et al. 2014, arXiv:1411.0030).
+    """
+    draws = [np.random.default_rng([sampling.seed, clip]) for clip in range(clips)]
+
+    def drawn(logprobs: _Floats, rows: _Ints) -> _Ints:
+        noise = np.stack([draws[row].gumbel(size=logprobs.shape[1]) for row in rows])
+        chosen: _Ints = (logprobs / sampling.temperature + noise).argmax(axis=1)
+        return chosen
+
+    return _step_by_step(decoder, prompt, rules, drawn, clips, opening, limit, penalty)
+
+
+def _step_by_step(
+    decoder: Decoder,
+    prompt: Sequence[int],
+    rules: Rules,
+    choose: Callable[[_Floats, _Ints], _Ints],
+    clips: int,
+    opening: int,
+    limit: int,
+    penalty: float,
+) -> list[Generated]:
+    """One token a step and clip; `choose` gets log-probabilities and the clips of their rows."""
     logits, at_opening = decoder.begin(prompt, opening)
     silence = rules.no_speech_probability(at_opening)
     tokens: list[list[int]] = [[] for _ in range(clips)]
     logprobs: list[list[float]] = [[] for _ in range(clips)]
+    totals = np.zeros(clips)
     rows = np.arange(clips)
     for step in range(limit):
         found = rules.logprobs(logits, [tokens[row] for row in rows], penalty=penalty)
-        chosen = found.argmax(axis=1)
+        chosen = choose(found, rows)
+        totals[rows] += found[np.arange(len(rows)), chosen]
         goes_on = chosen != rules.end
         for place in np.flatnonzero(goes_on):
             tokens[rows[place]].append(int(chosen[place]))
@@ -117,7 +164,10 @@ def greedy(
             decoder.take(kept)
             rows, chosen = rows[kept], chosen[kept]
         logits = decoder.step(chosen)
-    return [Generated(tokens[clip], logprobs[clip], float(silence[clip])) for clip in range(clips)]
+    return [
+        Generated(tokens[clip], logprobs[clip], float(silence[clip]), float(totals[clip]))
+        for clip in range(clips)
+    ]
 
 
 @dataclass(slots=True)
@@ -179,7 +229,7 @@ def beam_search(
         logits = decoder.step(np.asarray(chosen))
     best = [max(of_clip, key=lambda beam: beam.normalised) for of_clip in ended]
     return [
-        Generated(beam.tokens, beam.logprobs, float(silence[clip]))
+        Generated(beam.tokens, beam.logprobs, float(silence[clip]), beam.score)
         for clip, beam in enumerate(best)
     ]
 

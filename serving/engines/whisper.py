@@ -22,10 +22,12 @@ from serving.engines.batching import buckets, mel_length, most_tokens
 from serving.engines.contracts import (
     DecodingOptions,
     EngineDescription,
+    Fallback,
     Samples,
     Transcript,
     Word,
 )
+from serving.engines.fallback import Tried, is_doubted, is_silence, kept
 from serving.engines.tokens import CONTEXT_TOKENS, WhisperTokens
 from serving.engines.words import place_words, split_words
 
@@ -50,11 +52,21 @@ class Generated:
         tokens: without the one that ends the text; special ones may be among them.
         logprobs: natural log-probability of each; None where the search does not hand them out.
         no_speech_probability: 0..1.
+        total_logprob: of the tokens and the one that ends the text.
     """
 
     tokens: Sequence[int]
     logprobs: Sequence[float] | None
     no_speech_probability: float
+    total_logprob: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Tokens are drawn instead of taken: a temperature above 0, and the seed of the draws."""
+
+    temperature: float
+    seed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +97,20 @@ class WhisperEngine(ABC):
 
     @abstractmethod
     def generate(
-        self, encoded: Any, prompt: Sequence[int], limit: int, *, beam_size: int, penalty: float
+        self,
+        encoded: Any,
+        prompt: Sequence[int],
+        limit: int,
+        *,
+        beam_size: int,
+        penalty: float,
+        sampling: Sampling | None = None,
     ) -> list[Generated]:
         """At most `limit` new tokens for each clip of the batch.
 
         Args:
             penalty: for repeating a token (Keskar et al. 2019); 1 is none.
+            sampling: draw the tokens, with a beam of 1; log-probabilities stay the model's own.
         """
 
     @abstractmethod
@@ -180,10 +200,9 @@ class WhisperEngine(ABC):
             )
             for index, one in zip(stuck, freed, strict=True):
                 found[index] = one
-        texts = [
-            [token for token in one.tokens[:limit] if token < self.tokens.end]
-            for one, limit in zip(found, limits, strict=True)
-        ]
+        if options.fallback is not None:
+            found = self._fallen_back(mels, found, prompt, limits, options.fallback)
+        texts = [self._text_tokens(one, limit) for one, limit in zip(found, limits, strict=True)]
         aligned: list[Aligned | None] = [None] * len(clips)
         if options.word_times or any(one.logprobs is None for one in found):
             aligned = self._aligned(encoded, clips, texts, options.language)
@@ -191,6 +210,46 @@ class WhisperEngine(ABC):
             self._transcript(clip, ids, one, alignment, options)
             for clip, ids, one, alignment in zip(clips, texts, found, aligned, strict=True)
         ]
+
+    def _text_tokens(self, generated: Generated, limit: int) -> list[int]:
+        return [token for token in generated.tokens[:limit] if token < self.tokens.end]
+
+    def _fallen_back(
+        self,
+        mels: Mels,
+        found: Sequence[Generated],
+        prompt: Sequence[int],
+        limits: Sequence[int],
+        rules: Fallback,
+    ) -> list[Generated]:
+        """What the rules make of greedy texts; those that are doubted are tried again together."""
+        tries = [[(one, self._tried(one, limits[clip]))] for clip, one in enumerate(found)]
+        for number, temperature in enumerate(rules.temperatures):
+            doubted = [clip for clip, of in enumerate(tries) if is_doubted(of[-1][1], rules)]
+            if not doubted:
+                break
+            others = self.generate(
+                self.encode(mels[doubted]),
+                prompt,
+                max(limits[clip] for clip in doubted),
+                beam_size=1,
+                penalty=1.0,
+                sampling=Sampling(temperature, rules.seed + number),
+            )
+            for clip, one in zip(doubted, others, strict=True):
+                tries[clip].append((one, self._tried(one, limits[clip])))
+        best = [of[kept([tried for _, tried in of], rules)] for of in tries]
+        return [
+            replace(one, tokens=(), logprobs=()) if is_silence(tried, rules) else one
+            for one, tried in best
+        ]
+
+    def _tried(self, generated: Generated, limit: int) -> Tried:
+        return Tried(
+            text=self.tokens.text(self._text_tokens(generated, limit)).strip(),
+            mean_logprob=generated.total_logprob / (len(generated.tokens) + 1),
+            no_speech=generated.no_speech_probability,
+        )
 
     def _aligned(
         self,

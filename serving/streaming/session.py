@@ -15,7 +15,7 @@ import numpy as np
 
 from data.features import SAMPLE_RATE
 from serving.engines.contracts import DecodingOptions, Samples, Transcript, Word
-from serving.longform import cut
+from serving.segments import cut
 from serving.streaming.endpointing import FRAME, EnergyDetector
 from serving.transcription import confidence
 

@@ -11,6 +11,7 @@ import pytest
 from cli.engine import REJECTED
 from data.audio import decode, write_flac
 from serving.engines import engine_sha256
+from serving.engines.description import read_description, write_description
 from tests.cli.conftest import Place
 from tests.narrow_whisper import narrow_whisper
 from training.base_models import resolve

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from data.speech_activity import silero_model
 from serving import client
 from serving.bento import REQUIREMENTS, build_bento
 from serving.launch import free_port, start_service
@@ -50,6 +51,7 @@ def test_a_bento_carries_the_certified_engine_and_serves_it(
     assert made.stat().st_mtime_ns == before
     pinned = (made.parent / "env/python/requirements.in").read_text()
     assert all(f"{distribution}==" in pinned for distribution in REQUIREMENTS)
+    assert (made.parent / "src/data" / silero_model().name).is_file()
 
     with start_service(free_port(), {}, tmp_path / "log", target=tag) as service:
         answer = client.transcribe(service.url, prompts_folder / "all-circuits-busy-now.g722")
@@ -83,7 +85,7 @@ import serving.service
 from serving.engines import load_engine
 from serving.transcription import transcribe_file
 engine = load_engine(Path({str(engine_folder)!r}), 1)
-transcribe_file(engine, Path({str(prompts_folder / "all-circuits-busy-now.g722")!r}))
+transcribe_file(engine, Path({str(prompts_folder / "demo-instruct.g722")!r}))
 print(json.dumps(sorted({{name.partition(".")[0] for name in sys.modules}})))
 """
     done = subprocess.run(

@@ -30,9 +30,9 @@ def test_the_fastest_that_passed_serves_and_says_beside_what() -> None:
     ])  # fmt: skip
     assert found.chosen == "ctranslate2:int8"
     assert found.reason == (
-        "ctranslate2:int8 was chosen: 42 ms a clip, the fastest that passed (ctranslate2:float32 51 ms "
-        "a clip); onnxruntime:int8 did not pass; not available here: tensorrt:int8: there is no "
-        "NVIDIA GPU."
+        "ctranslate2:int8 was chosen: 42 ms a clip, the fastest that passed (ctranslate2:float32 "
+        "51 ms a clip); onnxruntime:int8 did not pass; not available here: tensorrt:int8: there is "
+        "no NVIDIA GPU."
     )
 
 

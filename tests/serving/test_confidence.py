@@ -22,8 +22,8 @@ from serving.engines import engine_sha256
 from serving.engines.contracts import DecodingOptions, Engine, Word
 from serving.launch import free_port, start_service
 from serving.live_model import FolderSource, LiveModel, RegistrySource, Served
-from serving.longform import LONGEST
 from serving.registry import Registry, RunRecord
+from serving.segments import LONGEST
 from serving.streaming.session import Final, StreamSession
 from serving.transcription import transcribe_file
 from voiceforge.files import sha256_file, write_json

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.engines.search import Rules, beam_search, greedy, log_softmax
+from serving.engines.search import Rules, beam_search, greedy, log_softmax, sample
+from serving.engines.whisper import Sampling
 
 END, NO_SPEECH, VOCABULARY, LIMIT = 0, 1, 5, 3
 RULES = Rules(end=END, no_speech=NO_SPEECH, suppressed=(NO_SPEECH,), suppressed_first=(END,))
@@ -123,3 +124,41 @@ def test_a_penalty_ends_a_loop() -> None:
     # A negative score falls too when it is penalised.
     low = FREE.logprobs(np.array([[-1.0, -1.0]], np.float32), [[0]], penalty=2.0)
     assert low[0, 0] < low[0, 1]
+
+
+def test_samples_are_distributed_as_the_softmax_at_their_temperature() -> None:
+    row = np.array([0.5, 0.0, 1.5, 1.0, -1.0], np.float32)
+    clips = 4000
+    table = np.broadcast_to(row, (clips, VOCABULARY, VOCABULARY))
+    found = sample(
+        Markov(table), PROMPT, FREE, clips=clips, opening=0, limit=1, sampling=Sampling(0.5, 7)
+    )
+    first = [one.tokens[0] if one.tokens else END for one in found]
+    shares = np.bincount(first, minlength=VOCABULARY) / clips
+    assert shares == pytest.approx(np.exp(log_softmax(row / 0.5)), abs=0.03)
+
+
+def test_samples_depend_on_their_seed_alone_and_a_low_temperature_is_greedy() -> None:
+    table = tables(3, clips=6)
+
+    def said(temperature: float, seed: int) -> list[list[int]]:
+        given = {"clips": 6, "opening": 0, "limit": 8}
+        sampling = Sampling(temperature, seed)
+        found = sample(Markov(table), PROMPT, FREE, sampling=sampling, **given)
+        return [list(one.tokens) for one in found]
+
+    assert said(1.0, 1) == said(1.0, 1) != said(1.0, 2)
+    likeliest = greedy(Markov(table), PROMPT, FREE, clips=6, opening=0, limit=8)
+    assert said(1e-4, 1) == [list(one.tokens) for one in likeliest]
+
+
+def test_the_total_counts_the_end_of_a_text_and_no_end_that_was_cut_off() -> None:
+    table = tables(5, clips=4)
+    for limit in (2, 30):
+        found = greedy(Markov(table), PROMPT, FREE, clips=4, opening=0, limit=limit)
+        for clip, one in enumerate(found):
+            total = sum(one.logprobs or ())
+            if len(one.tokens) < limit:
+                last = one.tokens[-1] if one.tokens else PROMPT[-1]
+                total += float(log_softmax(table[clip, last])[END])
+            assert one.total_logprob == pytest.approx(total)

@@ -14,8 +14,8 @@ from serving.engines.alignment import align_attention
 from serving.engines.contracts import EngineDescription
 from serving.engines.description import read_description, verify_files
 from serving.engines.onnx.graphs import DECODER, DECODING, ENCODER, names
-from serving.engines.search import Logits, Rules, beam_search, greedy
-from serving.engines.whisper import Aligned, Generated, Mels, WhisperEngine
+from serving.engines.search import Logits, Rules, beam_search, greedy, sample
+from serving.engines.whisper import Aligned, Generated, Mels, Sampling, WhisperEngine
 from voiceforge.files import read_json
 
 _Ints = npt.NDArray[np.int64]
@@ -75,6 +75,7 @@ class OnnxEngine(WhisperEngine):
         *,
         beam_size: int,
         penalty: float,
+        sampling: Sampling | None = None,
     ) -> list[Generated]:
         decoding = _Decoding(self._decoder, self._layers, encoded)
         asked: dict[str, Any] = {
@@ -83,6 +84,8 @@ class OnnxEngine(WhisperEngine):
             "limit": limit,
             "penalty": penalty,
         }
+        if sampling is not None:
+            return sample(decoding, prompt, self._rules, sampling=sampling, **asked)
         if beam_size == 1:
             return greedy(decoding, prompt, self._rules, **asked)
         return beam_search(decoding, prompt, self._rules, beam_size=beam_size, **asked)
