@@ -16,6 +16,7 @@ from serving.engines.contracts import EngineDescription, EngineSpec
 from serving.engines.description import read_description, verify_files, write_description
 from serving.engines.offered import EngineName, check_source
 from serving.engines.onnx.graphs import DECODER, DECODING, ENCODER
+from serving.engines.onnx.quantize import dynamic_int8
 from serving.engines.tokens import FILE as TOKENIZER
 from voiceforge.errors import UsageError
 from voiceforge.files import read_json, sha256_folder, write_json
@@ -56,7 +57,7 @@ def build(
         graphs, facts = _graphs(source, source_sha256, exact, Path(scratch))
         for name in (ENCODER, DECODER):
             if spec.precision == "int8":
-                _quantize(graphs / name, out / name)
+                dynamic_int8(graphs / name, out / name)
             else:
                 shutil.copyfile(graphs / name, out / name)
     shutil.copyfile(source / TOKENIZER, out / TOKENIZER)
@@ -115,18 +116,6 @@ def _graphs(
         )
     decoding = read_json(exact / DECODING)
     return exact, {name: decoding[name] for name in ("layers", "n_mels", "opset")}
-
-
-def _quantize(graph: Path, out: Path) -> None:
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    quantize_dynamic(
-        graph,
-        out,
-        op_types_to_quantize=["MatMul", "Gemm", "Gather"],  # the last is the embedding
-        per_channel=True,
-        weight_type=QuantType.QInt8,
-    )
 
 
 def _is_multilingual(source: Path) -> bool:
