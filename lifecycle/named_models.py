@@ -74,14 +74,18 @@ def engine_of(
 
     Args:
         engine: KIND:PRECISION of the engine (`serving.engines.offered`). A model that is given as
-            weights is built as that, without it as ctranslate2:int8.
+            weights is built as that, without it as ctranslate2:int8; not as one that is fitted to
+            speech, which somebody has to choose.
 
     Raises:
         UsageError: as `load_model`; there is no such engine, or the model has another one.
     """
-    from serving.engines.offered import DEFAULT, parse_engine
+    from serving.engines.offered import DEFAULT, check_calibration, parse_engine
 
     asked = None if engine is None else parse_engine(engine)
+    if asked and not (Path(model) / "engine.json").is_file() and not model.startswith(REGISTERED):
+        # No speech is at hand that could never be what is evaluated.
+        check_calibration(asked, 0)
     if model.startswith(BASE):
         name = model.removeprefix(BASE)
         return _base_engine(settings, name, asked or DEFAULT, say), model

@@ -37,7 +37,8 @@ class Magnitudes:
             halved = self._counts.reshape(-1, 2).sum(axis=1)
             self._counts = np.concatenate([halved, np.zeros_like(halved)])
             self._width *= 2
-        self._counts += np.histogram(sizes, _BINS, (0, self._width or 1.0))[0]
+        bins = (sizes * (_BINS / (self._width or 1.0))).astype(np.int64)
+        self._counts += np.bincount(np.minimum(bins, _BINS - 1), minlength=_BINS)
 
     def percentile(self, percent: float) -> float:
         """At most so many percent of the values are larger than the rest; 100 is the largest.

@@ -35,7 +35,7 @@ def export(source: Path, out: Path) -> dict[str, Any]:
         out: existing folder.
 
     Returns:
-        What a runtime has to know of the model: layers, mel bands, opset.
+        What a runtime has to know of the model, `graphs.FACTS`.
     """
     from transformers import WhisperForConditionalGeneration
 
@@ -78,7 +78,13 @@ def export(source: Path, out: Path) -> dict[str, Any]:
             external_data=False,
             verbose=False,
         )
-    return {"layers": layers, "n_mels": model.config.num_mel_bins, "opset": OPSET}
+    return {
+        "layers": layers,
+        "n_mels": model.config.num_mel_bins,
+        "opset": OPSET,
+        "producer": f"pytorch {torch.__version__}",
+        "graphs": [ENCODER, DECODER],
+    }
 
 
 class Encoder(nn.Module):

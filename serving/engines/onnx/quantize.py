@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,12 +69,12 @@ def dynamic_int8(graph: Path, out: Path) -> None:
         onnx.save(model, out)
 
 
-def static_int8(graph: Path, out: Path, mels: Sequence[Floats], recipe: Recipe) -> None:
+def static_int8(graph: Path, out: Path, mels: Iterable[Floats], recipe: Recipe) -> None:
     """Symmetric Q/DQ int8: weights by channel, activations by what `mels` made of them.
 
     Args:
         graph: an encoder in float32.
-        mels: log-mels of calibration clips, each [n_mels, frames].
+        mels: log-mels of calibration clips, each [n_mels, frames]; read more than once.
     """
     from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType
     from onnxruntime.quantization.calibrate import TensorData, TensorsData
@@ -130,15 +130,20 @@ def smooth(model: Any, mels: Iterable[Floats], alpha: float) -> None:
     for node in model.graph.node:
         for name in node.input:
             readers.setdefault(name, []).append(node)
+    handed_out = {one.name for one in model.graph.output}
     norms = [
         node
         for node in model.graph.node
         if node.op_type == "LayerNormalization"
+        and node.output[0] in readers
+        and node.output[0] not in handed_out
         and all(
             reader.op_type == "MatMul" and reader.input[1] in weights
-            for reader in readers.get(node.output[0], ())
+            for reader in readers[node.output[0]]
         )
     ]
+    if not norms:
+        return
     largest = largest_channels(model, [node.output[0] for node in norms], mels)
     for norm in norms:
         matrices = [weights[reader.input[1]] for reader in readers[norm.output[0]]]
@@ -186,7 +191,7 @@ def _look_up_in_int8(model: Any) -> bool:
         if table not in held:
             continue
         wide, ids, out = node.input[0], node.input[1], node.output[0]
-        steps = [
+        steps: list[tuple[str, list[str], str, dict[str, Any]]] = [
             ("Gather", [table, ids], "int8", {"axis": 1}),
             ("Cast", [f"{out}_int8"], "whole", {"to": onnx.TensorProto.FLOAT}),
             ("Gather", [f"{wide}_scale", ids], "scale", {"axis": 0}),
