@@ -182,8 +182,8 @@ def _graphs(
     decoding = read_json(exact / DECODING)
     if missing := [name for name in FACTS if name not in decoding]:
         raise UsageError(
-            f"{exact / DECODING} lacks {', '.join(missing)}: another version of VoiceForge wrote it. "
-            "Build that engine again."
+            f"{exact / DECODING} lacks {', '.join(missing)}: another version of VoiceForge wrote "
+            "it. Build that engine again."
         )
     return exact, {name: decoding[name] for name in FACTS}
 

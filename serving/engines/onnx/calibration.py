@@ -95,8 +95,11 @@ def _runs(graph: Any, tensors: Sequence[str], mels: Iterable[Floats]) -> Iterabl
     session = onnxruntime.InferenceSession(
         open_graph.SerializeToString(), providers=["CPUExecutionProvider"]
     )
+    inner = [name for name in tensors if name != "mel"]
     for mel in mels:
-        yield session.run(list(tensors), {"mel": mel[None]})
+        values = {"mel": mel[None]}
+        values |= dict(zip(inner, session.run(inner, dict(values)), strict=True))
+        yield [values[name] for name in tensors]
 
 
 def read_graph(path: Path) -> Any:
