@@ -4,7 +4,7 @@ Precisions:
     float32: as exported.
     int8: weights of the matrix products by channel, activations as they come (dynamic).
     int8_static: the encoder in symmetric Q/DQ, fitted to calibration clips; the decoder as in int8,
-        behind which it said word for word what it said with a float32 decoder (4.18% of 311 words).
+        with which its word errors were those with a float32 decoder (4.18% of 311 words).
     float16: weights and states in half the bytes, which a CPU computes in float32.
 """
 
