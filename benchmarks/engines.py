@@ -35,7 +35,7 @@ from lifecycle.named_models import build_engine, weights_of
 from lifecycle.workspace import Workspace, open_workspace
 from serving.engines import load_engine
 from serving.engines.contracts import DecodingOptions, Samples
-from serving.engines.offered import DEFAULT, OFFERED, EngineName, probe
+from serving.engines.offered import CALIBRATED, DEFAULT, OFFERED, EngineName, probe
 from serving.longform import transcribe
 from voiceforge.files import new_folder
 from voiceforge.memory import keep_freed_memory, peak_memory
@@ -312,8 +312,9 @@ def _built(workspace: Workspace, name: EngineName) -> Path:
         / (f"{name.kind}-{name.precision}-{weights.sha256[:16]}")
     )
     if not (folder / "engine.json").is_file():
+        clips = engine.calibration_clips(workspace) if name.precision in CALIBRATED else ()
         with new_folder(folder) as out:
-            build_engine(weights, name, out)
+            build_engine(weights, name, out, workspace.domain.language, clips)
     return folder
 
 

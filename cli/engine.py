@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from lifecycle.named_models import Weights
     from lifecycle.workspace import Workspace
     from serving.engines.choice import Choice
+    from serving.engines.contracts import Samples
 
-_EXACT = "ctranslate2:float32"
+_EXACT, _HEARD_AT_ONCE = "ctranslate2:float32", 30.0
 REJECTED = 3
 """Exit code: the engine surely loses more word error rate than is allowed."""
 
@@ -43,15 +44,18 @@ def show_engines() -> None:
     show_table(table)
 
 
-def build_engine(model: str, engine: str, out: Path, language: str | None) -> None:
+def build_engine(
+    model: str, engine: str, out: Path, language: str | None, calibration: Path | None
+) -> None:
     """Build an engine of weights into a new folder, whole or not at all.
 
     Args:
         language: ISO 639-1 code that it hears; None for a model of English.
+        calibration: folder of recordings that the precision is fitted to, if it is one that is.
     """
     from lifecycle.named_models import build_engine
     from serving.engines import engine_sha256
-    from serving.engines.offered import parse_engine, probe
+    from serving.engines.offered import check_calibration, parse_engine, probe
     from voiceforge.files import new_folder
 
     name = parse_engine(engine)
@@ -67,11 +71,33 @@ def build_engine(model: str, engine: str, out: Path, language: str | None) -> No
         )
     if not weights.multilingual and language not in (None, "en"):
         raise UsageError(f"--language is {language!r}, and {model} knows English alone.")
+    clips = _recordings(calibration) if calibration else []
+    check_calibration(name, len(clips))
     with new_folder(out) as folder:
-        build_engine(weights, name, folder, language or "en")
+        build_engine(weights, name, folder, language or "en", clips)
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
     typer.echo(f"Engine:    {out} ({name}, {size / 1e6:.0f} MB)")
     typer.echo(f"Identity:  {engine_sha256(out)}")
+
+
+def _recordings(folder: Path) -> list[Samples]:
+    """The recordings in a folder, in the order of their names.
+
+    Raises:
+        UsageError: it has none that can be read and is up to 30 s long.
+    """
+    from data.audio import decode
+    from voiceforge.errors import AudioError
+
+    found = []
+    for path in sorted(folder.glob("*")):
+        try:
+            found.append(decode(path, longest=_HEARD_AT_ONCE))
+        except AudioError as error:
+            say(f"{path} is left out: {error}")
+    if not found:
+        raise UsageError(f"--calibration is {folder}, which holds no recordings up to 30 s long.")
+    return found
 
 
 def _weights(model: str) -> Weights:

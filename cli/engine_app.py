@@ -38,11 +38,18 @@ def build(
         str | None,
         typer.Option(metavar="CODE", help="What it hears, such as it; English models need none."),
     ] = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of recordings that int8_static is fitted to: a few dozen, up to 30 s "
+            "each, that nothing is evaluated on."
+        ),
+    ] = None,
 ) -> None:
     """Build an engine of a model's weights, which `serve`, `transcribe` and `evaluate` take."""
     from cli.engine import build_engine
 
-    build_engine(model, engine, out, language)
+    build_engine(model, engine, out, language, calibration)
 
 
 @engine_app.command()

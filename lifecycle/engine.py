@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from evaluation.comparison import Comparison
     from evaluation.estimate import Estimate
     from evaluation.prediction import Prediction
-    from serving.engines.contracts import EngineDescription
+    from serving.engines.contracts import EngineDescription, Samples
     from serving.engines.offered import EngineName
 
 STAGE, CHOICE = "engine", "engine_choice"
 BASE = base_engine.STAGE
 VERSION = 1
+_CALIBRATION, _LONGEST = 64, 15.0
+"""Clips that a precision is fitted to, and seconds that one may last."""
 _EXACT = "float32"
 """Precision that stands for the source model: it gives transformers' own transcripts (tests)."""
 
@@ -150,7 +152,7 @@ def _heard_exactly(workspace: Workspace, folder: Path) -> Sequence[Prediction]:
 
 def _build(workspace: Workspace, name: EngineName, folder: Path) -> EngineDescription:
     """The merged model as that engine, in an empty folder."""
-    from serving.engines.offered import engine_module
+    from serving.engines.offered import CALIBRATED, engine_module
 
     merged = workspace.current(merged_model.STAGE)
     description: EngineDescription = engine_module(name.kind).build(
@@ -159,8 +161,19 @@ def _build(workspace: Workspace, name: EngineName, folder: Path) -> EngineDescri
         engine_spec(workspace, _trained_frames(merged), name),
         source_sha256=str(merged.summary["tensors_sha256"]),
         trailing_silence=workspace.domain.engine.trailing_silence,
+        calibration=calibration_clips(workspace) if name.precision in CALIBRATED else (),
     )
     return description
+
+
+def calibration_clips(workspace: Workspace) -> list[Samples]:
+    """Clips of the train split that a precision is fitted to, drawn by a hash of their ids."""
+    from data.audio import read_flac
+    from lifecycle.evaluated_speech import drawn
+
+    train = [row for row in splits.read_splits(workspace) if row.split == "train"]
+    chosen = drawn(train, _LONGEST)[:_CALIBRATION]
+    return [read_flac(workspace.corpus / row.audio) for row in chosen]
 
 
 def _trained_frames(merged: Artifact) -> int:

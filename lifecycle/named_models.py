@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from voiceforge.settings import Settings
 
 if TYPE_CHECKING:
     from evaluation.model_calibrator import ModelCalibrator
-    from serving.engines.contracts import Engine, EngineDescription
+    from serving.engines.contracts import Engine, EngineDescription, Samples
     from serving.engines.offered import EngineName
 
 BASE, REGISTERED = "base:", "models:/"
@@ -75,14 +75,18 @@ def engine_of(
 
     Args:
         engine: KIND:PRECISION of the engine (`serving.engines.offered`). A model that is given as
-            weights is built as that, without it as ctranslate2:int8.
+            weights is built as that, without it as ctranslate2:int8; not as one that is fitted to
+            speech, which somebody has to choose.
 
     Raises:
         UsageError: as `load_model`; there is no such engine, or the model has another one.
     """
-    from serving.engines.offered import DEFAULT, parse_engine
+    from serving.engines.offered import DEFAULT, check_calibration, parse_engine
 
     asked = None if engine is None else parse_engine(engine)
+    if asked and not (Path(model) / "engine.json").is_file() and not model.startswith(REGISTERED):
+        # No speech is at hand that could never be what is evaluated.
+        check_calibration(asked, 0)
     if model.startswith(REGISTERED):
         from lifecycle.model_registry import open_registry
         from serving.registry import parse_address
@@ -169,15 +173,20 @@ def weights_of(
 
 
 def build_engine(
-    weights: Weights, engine: EngineName, out: Path, language: str = "en"
+    weights: Weights,
+    engine: EngineName,
+    out: Path,
+    language: str = "en",
+    calibration: Sequence[Samples] = (),
 ) -> EngineDescription:
     """Build an engine in an empty folder.
 
     Args:
         language: ISO 639-1 code that it hears unless it is asked for another.
+        calibration: clips that the precision is fitted to, if it is one that is.
 
     Raises:
-        UsageError: the weights are no Whisper model.
+        UsageError: the weights are no Whisper model, or the precision needs clips.
         StorageError: the disk is full or read-only.
     """
     from serving.engines.contracts import EngineSpec
@@ -185,7 +194,12 @@ def build_engine(
 
     spec = EngineSpec(engine.kind, engine.precision, weights.frames, language)
     description: EngineDescription = engine_module(engine.kind).build(
-        weights.path, out, spec, source_sha256=weights.sha256, trailing_silence=weights.silence
+        weights.path,
+        out,
+        spec,
+        source_sha256=weights.sha256,
+        trailing_silence=weights.silence,
+        calibration=calibration,
     )
     return description
 

@@ -15,6 +15,7 @@ from data.speech_activity import silero_model
 from experiments.certificate import verify_certificate
 from serving.confidence import recorded_as
 from serving.engines import engine_sha256
+from serving.engines.description import read_description
 from serving.registry import CERTIFICATE
 from voiceforge.errors import IntegrityError, StageError
 from voiceforge.files import read_json, sha256_json, storage_errors, write_json
@@ -29,10 +30,18 @@ REQUIREMENTS = (
 )  # fmt: skip
 """The distributions that the service imports; a Bento names the installed versions."""
 
+_MORE = {"onnxruntime": ("scipy",)}
+"""What the engines of a kind import besides: word times by an alignment of our own."""
+
 PACKAGED = "packaged.json"
 """Lies beside serving/service.py in a Bento and names the model that it carries."""
 
 _TAIL = 2000
+
+
+def requirements(engine: Path) -> tuple[str, ...]:
+    """The distributions that a service with that engine folder imports."""
+    return (*REQUIREMENTS, *_MORE.get(read_description(engine).kind, ()))
 
 
 def build_bento(
@@ -89,7 +98,7 @@ def build_bento(
             "certificate": str(certificate.resolve()),
             "calibrator": str(calibrator.resolve()) if calibrator else "",
             "context": str(context),
-            "packages": [f"{name}=={installed(name)}" for name in REQUIREMENTS],
+            "packages": [f"{name}=={installed(name)}" for name in requirements(engine)],
         }
         write_json(Path(folder, "job.json"), job)
         _run_worker(Path(folder, "job.json"), home)

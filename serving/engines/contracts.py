@@ -21,8 +21,8 @@ class EngineSpec:
     """What to build.
 
     Attributes:
-        kind: "ctranslate2" (others follow).
-        precision: "int8", "int8_float32", "float32" or "float16".
+        kind: "ctranslate2" or "onnxruntime".
+        precision: of its weights, one that `serving.engines.offered.OFFERED` has of the kind.
         minimum_mel_frames: shortest mel, in 10 ms frames, that the model was trained to hear;
             3000 (30 s) for a base model, which only knows padded windows.
         language: ISO 639-1 code that the model is decoded with.
@@ -32,6 +32,23 @@ class EngineSpec:
     precision: str
     minimum_mel_frames: int
     language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The speech that an engine's static int8 was fitted to.
+
+    Attributes:
+        clips: recordings.
+        seconds: of them all.
+        sha256: of their samples, each after the other, in their order.
+        method: how ranges were chosen, such as "percentile 99.99".
+    """
+
+    clips: int
+    seconds: float
+    sha256: str
+    method: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +64,7 @@ class EngineDescription:
         trailing_silence: seconds of silence to append before decoding, as in training.
         wer_before: word error rate of the source model on the check clips, None until checked.
         wer_after: the engine's own on the same clips.
+        calibration: of static int8; None where activations are not rounded by what was heard.
     """
 
     kind: str
@@ -61,9 +79,12 @@ class EngineDescription:
     trailing_silence: float = 0.0
     wer_before: Estimate | None = None
     wer_after: Estimate | None = None
+    calibration: Calibration | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """As in engine.json, which has no `calibration` where there was none."""
+        fields = asdict(self)
+        return fields if self.calibration else {k: fields[k] for k in fields if k != "calibration"}
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> EngineDescription:
@@ -71,6 +92,8 @@ class EngineDescription:
         for key in ("wer_before", "wer_after"):
             if fields.get(key) is not None:
                 fields[key] = Estimate.from_dict(fields[key])
+        if fields.get("calibration") is not None:
+            fields["calibration"] = Calibration(**fields["calibration"])
         return cls(**fields)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from serving.engines.contracts import EngineDescription, EngineSpec
+from serving.engines.contracts import EngineDescription, EngineSpec, Samples
 from serving.engines.description import read_description, verify_files, write_description
 from serving.engines.offered import EngineName, check_source
 from serving.engines.tokens import FILE as TOKENIZER
@@ -28,7 +28,13 @@ COMPUTE_TYPES = {
 
 
 def build(
-    source: Path, out: Path, spec: EngineSpec, source_sha256: str, trailing_silence: float
+    source: Path,
+    out: Path,
+    spec: EngineSpec,
+    source_sha256: str,
+    trailing_silence: float,
+    *,
+    calibration: Sequence[Samples] = (),
 ) -> EngineDescription:
     """Build an engine folder: the CTranslate2 model, its tokenizer and `engine.json`.
 
@@ -38,6 +44,7 @@ def build(
         spec: precision, language and shortest mel.
         source_sha256: tensor digest of the source model, recorded as the engine's origin.
         trailing_silence: seconds of silence appended to a clip before decoding.
+        calibration: not needed by any precision of CTranslate2.
 
     Raises:
         UsageError: the source is no Whisper folder, or the precision is not known.

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 
 OFFERED: Mapping[str, tuple[str, ...]] = {
     "ctranslate2": ("int8", "int8_float32", "float32", "float16"),
-    "onnxruntime": ("int8", "float32"),
+    "onnxruntime": ("int8", "float32", "int8_static", "float16"),
 }
 """Kind -> precisions of its weights. On most processors int8_float32 computes what int8 does."""
+
+CALIBRATED = ("int8_static",)
+"""Precisions that are fitted to speech: `build` needs clips of it."""
 
 WEIGHTS = "model.safetensors"
 _PACKAGES = {"ctranslate2": "ctranslate2", "onnxruntime": "onnxruntime"}
@@ -75,10 +78,26 @@ def check_source(source: Path, engine: EngineName) -> None:
         )
 
 
+def check_calibration(engine: EngineName, clips: int) -> None:
+    """Refuse to build without speech what is fitted to speech.
+
+    Raises:
+        UsageError: there are no clips, and the precision needs some.
+    """
+    if engine.precision in CALIBRATED and not clips:
+        raise UsageError(
+            f"{engine} rounds activations to the range that they have on speech, so that it is "
+            "built with recordings of the speech it is for, and none were given. Give build() "
+            "`calibration`: a few dozen clips (mono float32 at 16 kHz) that nothing is evaluated "
+            "on. The engine's folder can then be named as a model (docs/engines.md)."
+        )
+
+
 def engine_module(kind: str) -> Any:
     """The module that builds and loads engines of a kind, imported when it is needed.
 
-    It has `build(source, out, spec, source_sha256, trailing_silence)` and `load(path, *, threads)`.
+    It has `build(source, out, spec, source_sha256, trailing_silence, *, calibration)` and
+    `load(path, *, threads)`.
     """
     return import_module(_MODULES[kind])
 

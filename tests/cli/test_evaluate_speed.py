@@ -98,6 +98,7 @@ def test_engines_of_one_model_are_built_named_and_told_apart(heard: Heard) -> No
     [
         (["--model", MODEL, "--engine", EXACT], "holds an evaluation of other models"),
         (["--model", "FOLDER", "--engine", EXACT], "has the engine ctranslate2:int8, and"),
+        (["--model", MODEL, "--engine", "onnxruntime:int8_static"], "built with recordings"),
         (["--model", MODEL, "--engine", "onnx:int8"], "There is no engine 'onnx:int8'. There is:"),
         (["--model", MODEL, "--baseline-engine", EXACT], "There is no baseline whose engine"),
     ],

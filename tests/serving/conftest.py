@@ -13,7 +13,7 @@ from data.audio import decode
 from data.fetch import fetch
 from evaluation.estimate import Estimate
 from experiments.contracts import Certificate, Gate, GateResult, ModelReference
-from serving.engines import engine_sha256, load_engine
+from serving.engines import engine_sha256, load_engine, onnx
 from serving.engines.contracts import Engine, EngineSpec, Samples
 from serving.engines.ctranslate2 import build
 from serving.registry import Registry
@@ -72,6 +72,16 @@ def engine_folder(tiny_en: BaseModel, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture(scope="session")
 def exact_folder(tiny_en: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _build(tiny_en, "float32", "en", tmp_path_factory.mktemp("engine") / "tiny-en-float32")
+
+
+@pytest.fixture(scope="session")
+def onnx_folder(tiny_en: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """tiny.en on ONNX Runtime in float32; its graphs take a minute to export."""
+    folder = tmp_path_factory.mktemp("onnx") / "float32"
+    folder.mkdir()
+    spec = EngineSpec("onnxruntime", "float32", 3000, "en")
+    onnx.build(tiny_en.path, folder, spec, tiny_en.sha256, trailing_silence=0.5)
+    return folder
 
 
 @pytest.fixture(scope="session")

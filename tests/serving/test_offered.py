@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from serving.engines import ctranslate2, load_engine, offered
-from serving.engines.contracts import DecodingOptions, EngineSpec, Samples
-from serving.engines.description import read_description
+from serving.engines import ctranslate2, engine_sha256, load_engine, offered
+from serving.engines.contracts import Calibration, DecodingOptions, EngineSpec, Samples
+from serving.engines.description import read_description, write_description
 from serving.engines.loading import OnDemand
 from serving.engines.offered import (
+    CALIBRATED,
     DEFAULT,
     OFFERED,
+    EngineName,
+    check_calibration,
     engine_module,
     engine_name,
     parse_engine,
     probe,
 )
 from voiceforge.errors import IntegrityError, UsageError
+from voiceforge.files import read_json, sha256_json
 
 
 def test_every_engine_offered_has_a_name_that_is_read_again() -> None:
@@ -42,6 +48,38 @@ def test_what_cannot_be_built_is_refused(kind: str, tmp_path: Path) -> None:
         spec = EngineSpec(kind, precision, 3000, "en")
         with pytest.raises(UsageError, match=words):
             build(tmp_path, tmp_path / "out", spec, source_sha256="0", trailing_silence=0.0)
+
+
+@pytest.mark.parametrize("kind", OFFERED)
+def test_what_is_fitted_to_speech_is_not_built_without_any(kind: str) -> None:
+    for precision in OFFERED[kind]:
+        name = EngineName(kind, precision)
+        check_calibration(name, 1)
+        if precision in CALIBRATED:
+            with pytest.raises(UsageError, match=rf"{name} .*Give build\(\) `calibration`"):
+                check_calibration(name, 0)
+        else:
+            check_calibration(name, 0)
+
+
+def test_every_kind_takes_calibration_clips() -> None:
+    for kind in OFFERED:
+        assert "calibration" in signature(engine_module(kind).build).parameters
+
+
+def test_calibration_is_part_of_an_engine_and_its_lack_of_none(
+    engine_folder: Path, tmp_path: Path
+) -> None:
+    fields = read_json(engine_folder / "engine.json")
+    assert "calibration" not in fields
+    unnamed = ("tool_versions", "wer_before", "wer_after")
+    identity = {key: value for key, value in fields.items() if key not in unnamed}
+    assert engine_sha256(engine_folder) == sha256_json(identity)
+    fitted = Calibration(12, 40.5, "0" * 64, "percentile 99.99")
+    description = replace(read_description(engine_folder), calibration=fitted)
+    write_description(tmp_path, description)
+    assert read_description(tmp_path) == description
+    assert engine_sha256(tmp_path) != engine_sha256(engine_folder)
 
 
 @pytest.mark.parametrize("text", ["", "int8", "ctranslate2", "ctranslate2:int4", "onnx:int8"])

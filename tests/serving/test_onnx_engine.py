@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
+import onnx as onnx_format
 import pytest
 
 from evaluation.metrics import word_errors
 from evaluation.text import normalise
+from serving.bento import requirements
 from serving.engines import load_engine, onnx
 from serving.engines.contracts import DecodingOptions, Engine, EngineSpec, Samples
 from training.base_models import BaseModel
 from voiceforge.errors import IntegrityError
+from voiceforge.files import read_json, sha256_folder, write_json
 
 pytestmark = pytest.mark.system  # models are exported, streams take their time
 
@@ -22,8 +28,8 @@ Clips = dict[str, Samples]
 
 
 @pytest.fixture(scope="module")
-def float32_folder(tiny_en: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _built(tiny_en, "float32", tmp_path_factory.mktemp("onnx") / "float32")
+def float32_folder(onnx_folder: Path) -> Path:
+    return onnx_folder
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +131,58 @@ def test_a_damaged_folder_is_refused_and_the_file_named(
         load_engine(folder, threads)
 
 
+@pytest.mark.parametrize("damage", ["cut", "newer", "swapped", "rules"])
+def test_a_file_that_cannot_run_is_named_though_engine_json_lists_it(
+    float32_folder: Path, tmp_path: Path, threads: int, damage: str
+) -> None:
+    folder = tmp_path / "engine"
+    shutil.copytree(float32_folder, folder)
+    decoder, encoder = folder / "decoder.onnx", folder / "encoder.onnx"
+    match damage:
+        case "cut":
+            decoder.write_bytes(decoder.read_bytes()[:100_000])
+        case "newer":
+            graph = onnx_format.load(decoder)
+            graph.opset_import[0].version = 999
+            onnx_format.save(graph, decoder)
+        case "swapped":
+            shutil.copyfile(encoder, decoder)
+        case "rules":
+            (folder / "decoding.json").write_text('{"layers": 4}')
+    built = read_json(folder / "engine.json")
+    files = {name: sha for name, sha in sha256_folder(folder).items() if name != "engine.json"}
+    write_json(folder / "engine.json", built | {"files": files})
+    with pytest.raises(IntegrityError, match=r"decoding\.json" if damage == "rules" else "decoder"):
+        load_engine(folder, threads)
+
+
+def test_an_engine_of_another_kind_is_not_run(exact_folder: Path) -> None:
+    with pytest.raises(IntegrityError, match=r"decoding\.json|ctranslate2"):
+        onnx.load(exact_folder, threads=1)
+
+
+def test_no_clips_no_samples_and_one_sample_are_heard(float32: Engine) -> None:
+    assert float32.transcribe([], DecodingOptions()) == []
+    nothing, hardly = float32.transcribe(
+        [np.zeros(0, np.float32), np.zeros(1, np.float32)], DecodingOptions()
+    )
+    assert (nothing.text, nothing.no_speech_probability) == ("", 1.0)
+    assert np.isfinite(hardly.token_logprobs).all()
+
+
+def test_not_a_number_is_refused(float32: Engine) -> None:
+    with pytest.raises(ValueError, match="clip 0 holds samples that are NaN"):
+        float32.transcribe([np.full(16_000, np.nan, np.float32)], DecodingOptions())
+
+
+def test_graphs_say_what_wrote_them(float32_folder: Path) -> None:
+    decoding = read_json(float32_folder / "decoding.json")
+    for name in decoding["graphs"]:
+        graph = onnx_format.load(float32_folder / name, load_external_data=False)
+        assert decoding["producer"] == f"{graph.producer_name} {graph.producer_version}"
+        assert decoding["opset"] == graph.opset_import[0].version
+
+
 def _built(base: BaseModel, precision: str, folder: Path, exact: Path | None = None) -> Path:
     folder.mkdir()
     spec = EngineSpec(onnx.KIND, precision, 3000, "en")
@@ -134,3 +192,33 @@ def _built(base: BaseModel, precision: str, folder: Path, exact: Path | None = N
 
 def _size(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.iterdir())
+
+
+def test_its_service_imports_nothing_that_its_bento_does_not_carry(
+    float32_folder: Path, prompts_folder: Path
+) -> None:
+    assert "scipy" in requirements(float32_folder)
+    program = f"""
+import json, sys
+from pathlib import Path
+import serving.service
+from serving.engines import load_engine
+from serving.transcription import transcribe_file
+engine = load_engine(Path({str(float32_folder)!r}), 1)
+assert transcribe_file(engine, Path({str(prompts_folder / "vm-goodbye.g722")!r})).words
+print(json.dumps(sorted({{name.partition(".")[0] for name in sys.modules}})))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    imported = set(json.loads(done.stdout.splitlines()[-1]))
+    assert "scipy" in imported
+    assert not imported & {"torch", "transformers", "onnx", "onnxscript", "training", "lifecycle"}
+
+
+def test_a_graph_does_not_tell_where_it_was_exported(float32_folder: Path) -> None:
+    here = str(Path(onnx.__file__).parent).encode()
+    for graph in float32_folder.glob("*.onnx"):
+        content = graph.read_bytes()
+        assert here not in content and b"export.py" not in content
+        assert b"site-packages" not in content

@@ -13,6 +13,7 @@ EngineName = Literal[
     "ctranslate2:int8_float32",
     "ctranslate2:float32",
     "onnxruntime:int8",
+    "onnxruntime:int8_static",
     "onnxruntime:float32",
 ]
 """Kind and precision of an engine that a domain may be served by."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 ENCODER, DECODER = "encoder.onnx", "decoder.onnx"
 DECODING = "decoding.json"
-"""What generation_config.json says of texts, and how many layers the decoder has."""
+"""What generation_config.json says of texts, and `FACTS`."""
+FACTS = ("layers", "n_mels", "opset", "producer", "graphs")
+"""Of the exported model: decoder layers, mel bands, ONNX opset, what wrote the graphs, files."""
 
 
 def names(prefix: str, layers: int) -> list[str]:

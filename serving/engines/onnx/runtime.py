@@ -16,6 +16,7 @@ from serving.engines.description import read_description, verify_files
 from serving.engines.onnx.graphs import DECODER, DECODING, ENCODER, names
 from serving.engines.search import Logits, Rules, beam_search, greedy, sample
 from serving.engines.whisper import Aligned, Generated, Mels, Sampling, WhisperEngine
+from voiceforge.errors import IntegrityError
 from voiceforge.files import read_json
 
 _Ints = npt.NDArray[np.int64]
@@ -31,6 +32,11 @@ def load(path: Path, *, threads: int) -> OnnxEngine:
     """
     description = read_description(path)
     verify_files(path, description)
+    if not (path / DECODING).is_file():
+        raise IntegrityError(
+            f"{path} is {description.kind}:{description.precision} and has no {DECODING}: it is no "
+            "engine of ONNX Runtime. Load it with serving.engines.load_engine."
+        )
     return OnnxEngine(path, description, threads)
 
 
@@ -48,16 +54,27 @@ class OnnxEngine(WhisperEngine):
     def __init__(self, path: Path, description: EngineDescription, threads: int) -> None:
         super().__init__(path, description)
         decoding = read_json(path / DECODING)
-        self._layers = int(decoding["layers"])
-        self._rules = Rules(
-            end=self.tokens.end,
-            # Whisper's vocabularies have it before the token that turns times off.
-            no_speech=self.tokens.special("<|notimestamps|>") - 1,
-            suppressed=tuple(decoding["suppressed"]),
-            suppressed_first=tuple(decoding["suppressed_first"]),
+        try:
+            self._layers = int(decoding["layers"])
+            self._rules = Rules(
+                end=self.tokens.end,
+                # Whisper's vocabularies have it before the token that turns times off.
+                no_speech=self.tokens.special("<|notimestamps|>") - 1,
+                suppressed=tuple(decoding["suppressed"]),
+                suppressed_first=tuple(decoding["suppressed_first"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise IntegrityError(
+                f"{path / DECODING} does not say how to decode ({error!r}). Build the engine again."
+            ) from error
+        states = names("cross", self._layers)
+        self._encoder = _session(path / ENCODER, threads, ["mel", *states])
+        self._decoder = _session(
+            path / DECODER,
+            threads,
+            ["ids", "places", "logits", "attention", *states]
+            + [name for of in ("past", "present") for name in names(of, self._layers)],
         )
-        self._encoder = _session(path / ENCODER, threads)
-        self._decoder = _session(path / DECODER, threads)
 
     def encode(self, mels: Mels) -> _Encoded:
         binding = self._encoder.io_binding()
@@ -174,7 +191,12 @@ class _Decoding:
         return binding
 
 
-def _session(path: Path, threads: int) -> Any:
+def _session(path: Path, threads: int, tensors: Sequence[str]) -> Any:
+    """The graph, ready to run, with inputs and outputs of these names.
+
+    Raises:
+        IntegrityError: it is no graph, or one that this ONNX Runtime or this engine cannot run.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -183,7 +205,21 @@ def _session(path: Path, threads: int) -> Any:
     # Two sessions take turns: threads that spin for work would take it from the other's.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its errors have no class in common but this
+        raise IntegrityError(
+            f"{path} is no graph that ONNX Runtime {onnxruntime.__version__} can run ({error}). "
+            "Build the engine again with this version of VoiceForge."
+        ) from error
+    has = {one.name for one in [*session.get_inputs(), *session.get_outputs()]}
+    if has != set(tensors):
+        differing = ", ".join(sorted(has ^ set(tensors))[:4])
+        raise IntegrityError(
+            f"{path} is no graph of this engine: its inputs and outputs differ in {differing}. "
+            "Build the engine again with this version of VoiceForge."
+        )
+    return session
 
 
 def _fetched_alone() -> Any:
