@@ -37,7 +37,8 @@ class Magnitudes:
             halved = self._counts.reshape(-1, 2).sum(axis=1)
             self._counts = np.concatenate([halved, np.zeros_like(halved)])
             self._width *= 2
-        bins = (sizes * (_BINS / (self._width or 1.0))).astype(np.int64)
+        # In float64: the bins' number over the least float32 is none.
+        bins = (sizes.astype(np.float64) / (self._width or 1.0) * _BINS).astype(np.int64)
         self._counts += np.bincount(np.minimum(bins, _BINS - 1), minlength=_BINS)
 
     def percentile(self, percent: float) -> float:
