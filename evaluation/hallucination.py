@@ -18,16 +18,15 @@ All are counts of normalised texts and seconds of audio.
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from evaluation.significance import Interval, bootstrap_rate
+from evaluation.whisper_bounds import MOST_COMPRESSION, compression_ratio
 
 LOOP_EXTRA = 3
 LONGEST_PERIOD = 12
-WHISPERS_RATIO = 2.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +157,7 @@ def measure_hallucinations(
         compressible=tuple(
             clip.utterance_id
             for clip in clips
-            if compression_ratio(clip.hypothesis) > WHISPERS_RATIO
+            if compression_ratio(clip.hypothesis) > MOST_COMPRESSION
         ),
         words_beyond_rate=sum(beyond.values()),
         beyond_rate=tuple(name for name, words in beyond.items() if words),
@@ -203,12 +202,6 @@ def repetitions(words: Sequence[str]) -> list[Loop]:
                 found.append(Loop(start, period, repeats))
             start = end + 1
     return found
-
-
-def compression_ratio(text: str) -> float:
-    """Bytes of the text over bytes of its zlib compression, as Whisper's; 0 for an empty text."""
-    content = text.encode()
-    return len(content) / len(zlib.compress(content)) if content else 0.0
 
 
 def words_beyond(text: str, seconds: float, characters_per_second: float) -> int:

@@ -11,7 +11,6 @@ Replay and evaluation are kept apart by text and by speaker: see `may_be_replaye
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -20,7 +19,12 @@ from data.splits import hash_split, text_key
 from data.utterance import Utterance
 from evaluation.metrics import word_errors
 from evaluation.text import normalise
-from evaluation.whisper_bounds import LEAST_LOG_PROB, MOST_COMPRESSION, MOST_NO_SPEECH
+from evaluation.whisper_bounds import (
+    LEAST_LOG_PROB,
+    MOST_COMPRESSION,
+    MOST_NO_SPEECH,
+    compression_ratio,
+)
 from voiceforge.params import SplitParams, ValidationParams
 
 MOST_WORD_ERRORS = 0.1
@@ -76,12 +80,6 @@ def may_be_replayed(
     if hash_split(text_key(row.text), params) != "train":
         return "left to evaluation by the hash of its text"
     return ""
-
-
-def compression_ratio(text: str) -> float:
-    """Bytes of a text over those of its zlib form: high where it repeats itself."""
-    content = text.encode()
-    return len(content) / len(zlib.compress(content))
 
 
 def doubt(

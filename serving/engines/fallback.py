@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evaluation.hallucination import compression_ratio
+from evaluation.whisper_bounds import compression_ratio
 from serving.engines.contracts import Fallback
 
 

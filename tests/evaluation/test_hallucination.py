@@ -16,16 +16,15 @@ from scipy import stats
 from evaluation.hallucination import (
     LONGEST_PERIOD,
     LOOP_EXTRA,
-    WHISPERS_RATIO,
     Hallucinations,
     Heard,
     Loop,
-    compression_ratio,
     find_loop,
     measure_hallucinations,
     repetitions,
     words_beyond,
 )
+from evaluation.whisper_bounds import MOST_COMPRESSION, compression_ratio
 
 WORDS = st.lists(st.sampled_from(["press", "one", "no", "two"]), max_size=14)
 PLAIN = "please enter your mailbox number followed by the pound key to leave a message"
@@ -163,7 +162,7 @@ def test_the_compression_ratio_is_whispers(text: str) -> None:
 
 
 def test_whispers_bound_tells_loops_of_long_texts() -> None:
-    assert compression_ratio(PLAIN) < 1.5 < WHISPERS_RATIO < compression_ratio("thank you " * 20)
+    assert compression_ratio(PLAIN) < 1.5 < MOST_COMPRESSION < compression_ratio("thank you " * 20)
     found = measured(quiet("loop", "thank you " * 20), quiet("short", "you you you you"))
     assert found.compressible == ("loop",)
     assert found.loops == ("loop", "short")

@@ -11,7 +11,7 @@ from faster_whisper.transcribe import WhisperModel, get_compression_ratio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.hallucination import compression_ratio
+from evaluation.whisper_bounds import compression_ratio
 from serving.engines.contracts import DecodingOptions, Fallback
 from serving.engines.fallback import Tried, is_doubted, is_silence, kept
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from data.splits import hash_split, text_key
 from data.tables import read_utterances, write_utterances
 from data.utterance import Utterance
+from evaluation.whisper_bounds import compression_ratio
 from tests.training.test_clips import PARAMS
 from training.attempts import run_fingerprint
 from training.base_models import resolve
@@ -21,7 +22,7 @@ from training.clips import plan_batches
 from training.lora import train
 from training.prepared import PreparedRun
 from training.recipe import TrainingProgress, TrainingSpec
-from training.replay import HeldOut, compression_ratio, doubt, may_be_replayed
+from training.replay import HeldOut, doubt, may_be_replayed
 from voiceforge.params import PromptsSource, ReplayParams, SplitParams, domain_params
 
 SPLITS = SplitParams(train=0.5, dev=0.1, test=0.4, minimum_speakers=5, seed=20)
