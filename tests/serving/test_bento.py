@@ -13,6 +13,7 @@ from data.speech_activity import silero_model
 from serving import client
 from serving.bento import REQUIREMENTS, build_bento
 from serving.launch import free_port, start_service
+from tests.serving.conftest import WHY
 from voiceforge.errors import IntegrityError
 
 Certify = Callable[..., Path]
@@ -61,6 +62,7 @@ def test_a_bento_carries_the_certified_engine_and_serves_it(
         )
         (served,) = httpx.get(f"{service.url}/api/v1/models/list").json()["models"]
         assert served["certified"] is True
+        assert served["reason"] == WHY
 
 
 def test_nothing_uncertified_is_packaged(

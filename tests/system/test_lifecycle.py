@@ -181,6 +181,9 @@ def test_the_bento_serves_the_certified_engine(
     assert [(m["name"], m["version"], m["certified"]) for m in models] == [(DOMAIN, "1", True)]
     certified = project.manifest("certificate")["summary"]["engine_sha256"]
     assert models[0]["engine_sha256"] == certified
+    gates = project.manifest("certificate")["summary"]["gates"]
+    (engine,) = (gate for gate in gates if gate["gate"] == "engine")
+    assert models[0]["reason"] == engine["reason"]
 
 
 def held_out(project: Project) -> Path:
