@@ -157,8 +157,9 @@ def _check_files(folder: Path) -> None:
     typer.echo(f"Engine:    {engine_name(about)}, {len(about.files)} files as they were built")
     typer.echo(f"Identity:  {engine_sha256(folder)}")
     typer.echo(f"Built of:  tensors {about.source_sha256[:16]}, with {built}")
-    hears = f"clips of {about.minimum_mel_frames / 100:g} s and more at their own length"
-    typer.echo(f"Hears:     {hears}, in {about.language}")
+    least = about.minimum_mel_frames / 100
+    own = "" if least >= _HEARD_AT_ONCE else "; longer ones at their own length"
+    typer.echo(f"Hears:     clips padded to {least:g} s{own}, in {about.language}")
     if about.wer_before and about.wer_after:
         typer.echo(
             f"Checked:   {about.wer_after.percent()} of {about.wer_after.words:,} words wrong when "

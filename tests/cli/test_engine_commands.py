@@ -47,7 +47,7 @@ def test_an_engine_is_built_checked_and_heard(
     checked = place("engine", "check", out, "--source", str(tiny), "--speech", speech)
     assert checked.code == 0, checked.err
     assert "files as they were built" in checked.out
-    assert "clips of 30 s and more at their own length, in en" in checked.out
+    assert "clips padded to 30 s, in en" in checked.out
     assert "Loss:      +0.00 [" in checked.out and "Verdict:   " in checked.out
 
     again = place("engine", "build", str(tiny), "--out", out)
