@@ -38,7 +38,8 @@ test: setup $(VENV)/.nemo
 	$(BIN)/pytest -m "not system" -n 2 --dist loadfile
 
 test-system: setup $(VENV)/.nemo browser
-	$(BIN)/pytest -m system
+	$(BIN)/pytest -m system -n 2 --dist loadfile --ignore tests/system
+	$(BIN)/pytest -m system tests/system
 
 # Pages are looked at in a real browser.
 browser:
