@@ -207,7 +207,8 @@ class World:
             link_file(self._tokenizer, folder / "tokenizer.json")
             write_description(folder, description)
 
-        return self._make(stage, inputs, summary, write)
+        known = {"kind": description.kind, "precision": description.precision}
+        return self._make(stage, inputs, {**known, **summary}, write)
 
     @property
     def _tokenizer(self) -> Path:
