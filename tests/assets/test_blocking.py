@@ -177,6 +177,7 @@ def test_an_engine_that_lost_too_much_is_not_evaluated(
             {},
             {"loss": loss},
             lambda *_: {
+                "kind": "ctranslate2",
                 "precision": "int8",
                 "bytes": 1,
                 "word_error_rate_before": rate.as_dict(),
