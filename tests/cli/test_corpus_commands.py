@@ -51,6 +51,7 @@ def shown(place: Any) -> dict[str, Any]:
     return result
 
 
+@pytest.mark.system
 def test_a_corpus_from_its_source_to_its_end(place: Any, voices: Path, project: Path) -> None:
     before = (place.path / "params.yaml").read_text()
     ended = add(place, voices)

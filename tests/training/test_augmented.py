@@ -111,6 +111,7 @@ class Killed(Exception):
     pass
 
 
+@pytest.mark.system
 def test_a_killed_training_goes_on_with_the_batches_it_would_have_had_and_learns(
     spec: TrainingSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,6 +31,7 @@ def worker() -> psutil.Process:
     return child
 
 
+@pytest.mark.system
 def test_a_killed_training_continues_where_it_was(spec: TrainingSpec, tmp_path: Path) -> None:
     params = {"steps": 15, "evaluate_every": 10, "checkpoint_every": 5}
     spec = dataclasses.replace(spec, params=spec.params.model_copy(update=params))

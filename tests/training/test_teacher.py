@@ -176,6 +176,7 @@ class Killed(Exception):
     pass
 
 
+@pytest.mark.system
 def test_a_killed_training_that_is_distilled_goes_on_as_if_it_had_not_been(
     spec: TrainingSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
