@@ -5,13 +5,12 @@ from typing import Any
 
 import dagster as dg
 
-from assets.common import domains, result, stage, table
+from assets.common import GROUP, domains, result, stage, table
 from assets.evaluation import evaluated, evaluation_report
 from lifecycle.examination import make_forgetting_report, make_robustness_report
-from lifecycle.stages import EXAMINATION
 
 
-@dg.asset(partitions_def=domains, group_name=EXAMINATION, deps=[evaluation_report])
+@dg.asset(partitions_def=domains, group_name=GROUP, deps=[evaluation_report])
 def forgetting_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
     """The fine-tuned engine beside the base model on general readings of the language."""
     with stage(context) as workspace:
@@ -19,7 +18,7 @@ def forgetting_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult
     return result(artifact, evaluated(artifact))
 
 
-@dg.asset(partitions_def=domains, group_name=EXAMINATION, deps=[evaluation_report])
+@dg.asset(partitions_def=domains, group_name=GROUP, deps=[evaluation_report])
 def robustness_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
     """Both models with noise, clipping and telephony, and where nobody speaks."""
     with stage(context) as workspace:
