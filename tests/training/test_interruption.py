@@ -38,7 +38,10 @@ def short(spec: TrainingSpec, output: Path, **params: Any) -> TrainingSpec:
 
 
 def check_same(got: TrainingReport, expected: TrainingReport) -> None:
-    """Exactly: on one CPU thread the same numbers are added in the same order."""
+    """Exactly: on one CPU thread the same numbers are added in the same order.
+
+    Both in this process or both in the worker's, whose `OMP_NUM_THREADS` holds for NumPy as well.
+    """
     assert got.losses == expected.losses
     assert got.dev == expected.dev
     assert (got.steps, got.best_step) == (expected.steps, expected.best_step)
@@ -135,7 +138,7 @@ def test_killed_at_every_point_of_a_save_it_continues_from_the_last_whole_checkp
     spec: TrainingSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The real worker, by the kernel: in the optimizer's bytes, in an adapter, before the mark."""
-    expected = train(short(spec, tmp_path / "whole"), tmp_path / "w", lambda _: None)
+    expected = run_training(short(spec, tmp_path / "whole"), tmp_path / "w", lambda _: None)
     parts, workspace = short(spec, tmp_path / "parts"), tmp_path / "p"
     trainer, adapters = workspace / "trainer", workspace / "adapters"
     first: list[int] = []
@@ -219,7 +222,7 @@ def test_when_a_full_disk_has_room_again_the_training_goes_on(
     spec: TrainingSpec, tmp_path: Path
 ) -> None:
     """Full in the second checkpoint, then, in a file system of its own, at the report's place."""
-    expected = train(short(spec, tmp_path / "whole"), tmp_path / "w", lambda _: None)
+    expected = run_training(short(spec, tmp_path / "whole"), tmp_path / "w", lambda _: None)
     disk = tmp_path / "disk"
     write_json(tmp_path / "spec.json", short(spec, disk / "output" / "adapter").as_dict())
     for name in ("work", "output"):
