@@ -32,6 +32,7 @@ from data.split_hash import hash_split, text_key
 from data.tables import UTTERANCES, read_utterances, write_utterances
 from data.utterance import Utterance
 from evaluation.comparison import Comparison, Slice
+from evaluation.estimate import signed_points
 from evaluation.runners import (
     predict,
     read_predictions,
@@ -362,11 +363,7 @@ def _rate(rows: Sequence[Scored]) -> str:
 
 
 def _points(compared: Comparison | None) -> str:
-    if compared is None:
-        return ""
-    found = compared.difference
-    low, high = 100 * found.low, 100 * found.high
-    return f"{100 * found.value:+.1f} [{low:+.1f}, {high:+.1f}]"
+    return signed_points(compared.difference) if compared else ""
 
 
 def _say(news: TrainingProgress) -> None:

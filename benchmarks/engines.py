@@ -26,7 +26,7 @@ from benchmarks.side_by_side import Heard, apart, clock, faster_whisper, spread
 from data.audio import read_flac
 from data.features import SAMPLE_RATE
 from data.utterance import Utterance
-from evaluation.estimate import Estimate
+from evaluation.estimate import Estimate, signed_points
 from evaluation.latency import Percentiles, percentiles
 from evaluation.prediction import Prediction
 from evaluation.reports.accuracy import accuracy_report
@@ -132,13 +132,12 @@ def _cells(
     exact: Sequence[str],
 ) -> list[str]:
     rate, loss = _rates(workspace, rows, measured.texts, exact)
-    points = f"{100 * loss.value:+.2f} [{100 * loss.low:+.2f}, {100 * loss.high:+.2f}]"
     speeds = ", ".join(f"{speed:.1f}" for speed in (measured.rtfx, *measured.batches))
     times = f"{1000 * measured.alone.p50:.0f}, {1000 * measured.alone.p95:.0f} ms"
     return [
         f"`{name}`",
         f"{rate.percent()}, {rate.words:,} words",
-        "" if name == _EXACT else points,
+        "" if name == _EXACT else signed_points(loss, 2),
         speeds,
         times,
         f"{measured.load:.2f} s",
@@ -220,7 +219,9 @@ def _beside(workspace: Workspace, count: int) -> Iterator[Row]:
         alone = percentiles(list(heard.seconds))
         program = f"faster-whisper int8, base model, {name}"
         yield Row(f"word error rate: {program}", theirs.percent(), f"{theirs.words:,} words")
-        yield Row(f"points above VoiceForge: {program}", _points(loss), f"{loss.words:,} words")
+        yield Row(
+            f"points above VoiceForge: {program}", signed_points(loss), f"{loss.words:,} words"
+        )
         yield Row(f"RTFx: {program}", f"{seconds / heard.total:.1f}", rests_on)
         yield Row(f"p50, p95 a clip: {program}", _times(alone), rests_on)
         yield Row(f"times its throughput, batches of {_BATCH}: {program}",
@@ -325,10 +326,6 @@ def _clips(workspace: Workspace, count: int) -> tuple[list[Utterance], list[Samp
 
 def _times(seconds: Percentiles) -> str:
     return f"{1000 * seconds.p50:.0f}, {1000 * seconds.p95:.0f} ms"
-
-
-def _points(loss: Estimate) -> str:
-    return f"{100 * loss.value:+.1f} [{100 * loss.low:+.1f}, {100 * loss.high:+.1f}]"
 
 
 if __name__ == "__main__":

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import typer
 
 from cli.console import say, show_table
+from evaluation.estimate import signed_points
 from voiceforge.errors import UsageError
 from voiceforge.settings import load_settings
 
 if TYPE_CHECKING:
-    from evaluation.estimate import Estimate
     from lifecycle.named_models import Weights
     from lifecycle.workspace import Workspace
     from serving.engines.choice import Choice
@@ -207,7 +207,7 @@ def _check_words(
         raise UsageError(f"{speech} has no words, so that nothing can be compared.")
     typer.echo(f"Engine:    {overall.candidate.percent()} of {overall.words:,} words wrong")
     typer.echo(f"float32:   {overall.baseline.percent()}")
-    typer.echo(f"Loss:      {_points(overall.difference)} points; {margin:+g} is allowed")
+    typer.echo(f"Loss:      {signed_points(overall.difference, 2)} points; {margin:+g} is allowed")
     answer = allowed(overall.difference, margin)
     typer.echo(f"Verdict:   {answer}")
     if answer.startswith("rejected"):
@@ -261,14 +261,10 @@ def _show_choice(choice: Choice) -> None:
         table.add_row(
             one.name,
             one.word_error_rate.percent() if one.word_error_rate else "",
-            _points(one.loss) if one.loss else "",
+            signed_points(one.loss, 2) if one.loss else "",
             f"{1000 * one.seconds:.0f}" if one.seconds else "",
             f"{one.audio_per_second:.0f} x" if one.audio_per_second else "",
             f"{one.size / 1e6:.0f}" if one.size else "",
             str(row["result"]),
         )
     show_table(table)
-
-
-def _points(loss: Estimate) -> str:
-    return f"{100 * loss.value:+.2f} [{100 * loss.low:+.2f}, {100 * loss.high:+.2f}]"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +50,24 @@ class Estimate:
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> Estimate:
         return cls(**fields)
+
+
+class Difference(Protocol):
+    """A difference of two fractions with its interval: an `Estimate`, or an `Interval`."""
+
+    @property
+    def value(self) -> float: ...
+
+    @property
+    def low(self) -> float: ...
+
+    @property
+    def high(self) -> float: ...
+
+
+def signed_points(difference: Difference, digits: int = 1) -> str:
+    """For example "-1.7 [-2.4, -1.0]", in points (hundredths), for tables of plain text."""
+    value, low, high = (
+        f"{100 * end:+.{digits}f}" for end in (difference.value, difference.low, difference.high)
+    )
+    return f"{value} [{low}, {high}]"

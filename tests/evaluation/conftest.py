@@ -17,6 +17,7 @@ from data.utterance import Utterance
 from evaluation.prediction import Prediction
 from serving.engines import ctranslate2, load_engine
 from serving.engines.contracts import Engine, EngineSpec
+from tests.recorded import utterance
 from training.base_models import resolve
 
 # First examples load libraries, and the machine may be busy: time is no property under test.
@@ -47,26 +48,8 @@ def prompted(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Prompted:
         assert isinstance(recording.audio, FileAudio)
         samples = decode(recording.audio.path)
         if SAMPLE_RATE <= len(samples) <= 8 * SAMPLE_RATE and len(rows) < 12:
-            audio = f"{recording.id}.flac"
-            write_flac(folder / audio, samples)
-            rows.append(
-                Utterance(
-                    id=recording.id,
-                    audio=audio,
-                    duration=len(samples) / SAMPLE_RATE,
-                    text=recording.text,
-                    language=recording.language,
-                    accent=recording.accent,
-                    speaker=recording.speaker,
-                    domain="telephony-en",
-                    source=recording.source,
-                    licence=recording.licence,
-                    consent=recording.consent,
-                    split="test",
-                    is_synthetic=False,
-                    audio_sha256="",
-                )
-            )
+            write_flac(folder / f"{recording.id}.flac", samples)
+            rows.append(utterance(recording, samples, "test"))
     assert len(rows) == 12
     return Prompted(folder, rows)
 

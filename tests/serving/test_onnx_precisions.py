@@ -23,6 +23,7 @@ from serving.engines import load_engine, onnx
 from serving.engines.contracts import EngineSpec, Samples
 from serving.engines.description import read_description
 from serving.engines.onnx.quantize import EVERYTHING, STATIC, Recipe
+from tests.recorded import utterance
 from training.base_models import BaseModel
 from voiceforge.errors import UsageError
 from voiceforge.params import load_params
@@ -39,26 +40,8 @@ def evaluated(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Speech:
     folder = tmp_path_factory.mktemp("speech")
     rows = []
     for recording, samples in _prompts(cache, 0, EVALUATED):
-        audio = f"{recording.id}.flac"
-        write_flac(folder / audio, samples)
-        rows.append(
-            Utterance(
-                id=recording.id,
-                audio=audio,
-                duration=len(samples) / SAMPLE_RATE,
-                text=recording.text,
-                language=recording.language,
-                accent=recording.accent,
-                speaker=recording.speaker,
-                domain="telephony-en",
-                source=recording.source,
-                licence=recording.licence,
-                consent=recording.consent,
-                split="dev",
-                is_synthetic=False,
-                audio_sha256="",
-            )
-        )
+        write_flac(folder / f"{recording.id}.flac", samples)
+        rows.append(utterance(recording, samples, "dev"))
     return folder, rows
 
 

@@ -13,6 +13,7 @@ from data.sources.base import FileAudio
 from data.sources.prompts import plan_prompts
 from data.tables import write_utterances
 from data.utterance import Utterance
+from tests.recorded import utterance
 from training.base_models import resolve
 from training.recipe import TrainingSpec
 from voiceforge.params import ReplayParams, TrainingParams, domain_params
@@ -60,24 +61,7 @@ def write_prompts(
         if not seconds[0] <= duration <= seconds[1]:
             continue
         write_flac(folder / f"{recording.id}.flac", samples)
-        rows.append(
-            Utterance(
-                id=recording.id,
-                audio=f"{recording.id}.flac",
-                duration=duration,
-                text=recording.text,
-                language="en",
-                accent=recording.accent,
-                speaker=recording.speaker,
-                domain="telephony-en",
-                source=recording.source,
-                licence=recording.licence,
-                consent=recording.consent,
-                split="train",
-                is_synthetic=False,
-                audio_sha256="",
-            )
-        )
+        rows.append(utterance(recording, samples, "train"))
     return rows
 
 
