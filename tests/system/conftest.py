@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from filelock import FileLock
 
 from tests.system.projects import Ended, Project, left_running, new_project, small_params
+from voiceforge.files import read_json, write_json
 
 _LINES: list[str] = []
 HERE = Path(__file__).parent
@@ -58,9 +62,18 @@ def finished(
     tmp_path_factory: pytest.TempPathFactory,
     measured: Callable[[str, float], None],
 ) -> Finished:
-    """The small project after its first `voiceforge run`. Read it only; `project` is a copy."""
-    project = new_project(tmp_path_factory.mktemp("finished") / "project", cache, small_params())
-    run = project.lifecycle()
+    """The small project after its first `voiceforge run`. Read it only; `project` is a copy.
+
+    Processes of tests (pytest -n) share one: the first to ask makes it, the others wait.
+    """
+    mine = tmp_path_factory.getbasetemp()
+    folder = (mine.parent if "PYTEST_XDIST_WORKER" in os.environ else mine) / "finished"
+    project, ended = Project(folder / "project"), folder / "ended.json"
+    with FileLock(f"{folder}.lock"):
+        if not ended.exists():
+            new_project(project.path, cache, small_params())
+            write_json(ended, asdict(project.lifecycle()))
+    run = Ended(**read_json(ended))
     measured("first voiceforge run of the small project", run.seconds)
     return Finished(project, run)
 
