@@ -39,7 +39,7 @@ test: setup $(VENV)/.nemo
 
 test-system: setup $(VENV)/.nemo browser
 	$(BIN)/pytest -m system -n 2 --dist loadfile --ignore tests/system
-	$(BIN)/pytest -m system tests/system
+	$(BIN)/pytest -m system -n 2 --dist loadfile tests/system
 
 # Pages are looked at in a real browser.
 browser:
