@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from serving.engines.contracts import Samples
 
 _EXACT, _HEARD_AT_ONCE = "ctranslate2:float32", 30.0
+_FEW = 24
+"""Recordings below which a calibration is warned of."""
 REJECTED = 3
 """Exit code: the engine surely loses more word error rate than is allowed."""
 
@@ -55,7 +57,7 @@ def build_engine(
     """
     from lifecycle.named_models import build_engine
     from serving.engines import engine_sha256
-    from serving.engines.offered import check_calibration, parse_engine, probe
+    from serving.engines.offered import CALIBRATED, check_calibration, parse_engine, probe
     from voiceforge.files import new_folder
 
     name = parse_engine(engine)
@@ -71,7 +73,14 @@ def build_engine(
         )
     if not weights.multilingual and language not in (None, "en"):
         raise UsageError(f"--language is {language!r}, and {model} knows English alone.")
+    if calibration and name.precision not in CALIBRATED:
+        raise UsageError(
+            f"--calibration is {calibration}, and {name} is fitted to no speech. Leave it out, or "
+            f"build one that is: {', '.join(CALIBRATED)}."
+        )
     clips = _recordings(calibration) if calibration else []
+    if calibration and len(clips) < _FEW:
+        say(f"{len(clips)} recordings are few to fit {name} to: a few dozen show the range better.")
     check_calibration(name, len(clips))
     with new_folder(out) as folder:
         build_engine(weights, name, folder, language or "en", clips)

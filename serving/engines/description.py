@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from serving.engines.contracts import EngineDescription
-from voiceforge.errors import IntegrityError
+from voiceforge.errors import IntegrityError, UsageError
 from voiceforge.files import read_json, sha256_folder, sha256_json, write_json
 
 FILE = "engine.json"
@@ -28,9 +28,19 @@ def read_description(folder: Path) -> EngineDescription:
     """Read `engine.json` without looking at the files that it lists.
 
     Raises:
-        StorageError: there is none, or it is not JSON.
+        UsageError: there is no such folder, or it holds no engine.
+        StorageError: it is not JSON.
         IntegrityError: its fields are not those of an engine.
     """
+    if not (folder / FILE).is_file():
+        what = (
+            "is a file" if folder.is_file()
+            else f"holds no {FILE}, so it is no engine" if folder.is_dir()
+            else "does not exist"
+        )  # fmt: skip
+        raise UsageError(
+            f"{folder} {what}. Name the folder of an engine; `voiceforge engine build` makes one."
+        )
     fields: Any = read_json(folder / FILE)
     try:
         return EngineDescription.from_dict(fields)

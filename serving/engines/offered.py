@@ -87,9 +87,9 @@ def check_calibration(engine: EngineName, clips: int) -> None:
     if engine.precision in CALIBRATED and not clips:
         raise UsageError(
             f"{engine} rounds activations to the range that they have on speech, so that it is "
-            "built with recordings of the speech it is for, and none were given. Give build() "
-            "`calibration`: a few dozen clips (mono float32 at 16 kHz) that nothing is evaluated "
-            "on. The engine's folder can then be named as a model (docs/engines.md)."
+            "built with recordings of the speech it is for, and none were given. Give a few "
+            "dozen that nothing is evaluated on: `voiceforge engine build --calibration FOLDER`. "
+            "The engine's folder can then be named as a model (docs/engines.md)."
         )
 
 

@@ -172,7 +172,8 @@ class Registry:
         raise UsageError(
             f"The registry has no {domain}@{alias_or_version}. It has: {'; '.join(names)}."
             if known
-            else f"The registry has no model {domain!r}. `voiceforge run` makes one."
+            else f"The registry has no model {domain!r}. `voiceforge run --domain NAME` makes one "
+            "of a domain of params.yaml; `voiceforge status` lists those."
         )
 
     def set_alias(self, domain: str, alias: str, version: str) -> None:
