@@ -87,6 +87,16 @@ def source_fingerprint(domain: DomainParams, *, project: Path) -> str:
     return sha256_json([CORPUS_VERSION, domain.name, sources, _versions()])
 
 
+class NothingUsableError(StageError):
+    """No recording of a corpus could be used. `why` goes on after "no recording can be used"."""
+
+    def __init__(self, domain: str, rejects: Sequence[Reject]) -> None:
+        examples = "; ".join(f"{r.where}: {r.reason} ({r.detail})" for r in rejects[:3])
+        first = f"The first: {examples}" if examples else "There is no row beside the header"
+        self.why = f"({len(rejects)} were rejected). {first}. Mend that and run again."
+        super().__init__(f"The sources of {domain} hold no recording that can be used {self.why}")
+
+
 def build_corpus(
     domain: DomainParams,
     out: Path,
@@ -121,7 +131,7 @@ def build_corpus(
         UsageError: a source that cannot be meant.
         SourceError, IntegrityError: speech that cannot be had.
         StorageError: the disk is full or read-only, or gives other bytes than were written.
-        StageError: no recording could be used.
+        NothingUsableError: no recording could be used.
     """
     reach = Reach(cache, offline, timeout, forgotten.holds_speaker)
     recordings, rejects, skipped = _plan(domain, project, reach, forgotten)
@@ -144,7 +154,7 @@ def build_corpus(
             rows.append(_utterance(recording, domain.name, result))
             measurements.append(replace(result.measurement, id=recording.id))
     if not rows:
-        raise StageError(_nothing(domain.name, rejects))
+        raise NothingUsableError(domain.name, rejects)
     write_utterances(out / UTTERANCES, rows)
     write_measurements(out / MEASUREMENTS, measurements)
     write_rejects(out / QUARANTINE, rejects)
@@ -314,12 +324,3 @@ def summarise(
 
 def _counts(names: Any) -> dict[str, int]:
     return dict(sorted(Counter(names).items()))
-
-
-def _nothing(domain: str, rejects: Sequence[Reject]) -> str:
-    examples = "; ".join(f"{r.where}: {r.reason} ({r.detail})" for r in rejects[:3])
-    return (
-        f"The sources of {domain} hold no recording that can be used ({len(rejects)} were "
-        f"rejected). {'The first: ' + examples if examples else 'Their tables are empty'}. Mend "
-        "them and run again."
-    )

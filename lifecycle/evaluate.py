@@ -6,8 +6,9 @@ asks nothing twice.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -76,7 +77,7 @@ def evaluate(settings: Settings, asked: Asked, out: Path) -> Evaluated:
             the speech is in another language, or `out` holds the evaluation of something else.
         AudioError, StorageError: a recording of a corpus cannot be read, or the disk is full.
     """
-    from lifecycle.evaluated_heard import check_language
+    from lifecycle.evaluated_heard import check_engine, check_language, check_rows
     from lifecycle.evaluated_speech import read_speech
     from lifecycle.named_models import engine_of
 
@@ -87,15 +88,24 @@ def evaluate(settings: Settings, asked: Asked, out: Path) -> Evaluated:
     engines = {CANDIDATE: engine_of(settings, asked.model, engine=asked.engine)}
     if asked.baseline is not None:
         engines[BASELINE] = engine_of(settings, asked.baseline, engine=asked.baseline_engine)
-    speech = read_speech(
-        settings,
-        asked.speech,
-        out,
-        language=asked.language,
-        split=asked.split,
-        progress=lambda done, total: _tell(asked, "recordings", done, total),
-    )
-    check_language(speech, asked.language)
+    for folder, name in engines.values():
+        check_engine(folder, name, asked.language)
+
+    def accept(speech: Speech) -> None:
+        check_rows(speech)
+        check_language(speech, asked.language)
+        _check_same(out, {"speech": _speech_described(asked, speech, out)})
+
+    with _nothing_left_of(out):
+        speech = read_speech(
+            settings,
+            asked.speech,
+            out,
+            language=asked.language,
+            split=asked.split,
+            progress=lambda done, total: _tell(asked, "recordings", done, total),
+            accept=accept,
+        )
     return evaluate_engines(settings, asked, speech, texts, engines, out)
 
 
@@ -142,23 +152,13 @@ def evaluate_engines(
     from serving.engines.contracts import DECODING_VERSION
     from serving.engines.description import read_description
     from serving.engines.offered import engine_name
-    from voiceforge.files import sha256_json
 
     rows = speech.rows
     check_rows(speech)
-    sha256 = sha256_json([[row.id, row.audio_sha256, row.text] for row in rows])
+    about = _speech_described(asked, speech, out)
     described = {
         "schema": SCHEMA,
-        "speech": {
-            "name": speech.name,
-            "split": asked.split,
-            "language": asked.language,
-            "utterances": len(rows),
-            "sha256": sha256,
-            "left_out": speech.left_out,
-            "rejected": [asdict(one) for one in speech.rejects],
-            "corpus": os.path.relpath(speech.corpus, out),
-        },
+        "speech": about,
         "models": {
             role: {
                 "name": name,
@@ -188,11 +188,40 @@ def evaluate_engines(
         write_json(out / SNR, ratios)
     tell = partial(_tell, asked)
     for role, (folder, _) in engines.items():
-        hear(settings, asked, folder, speech, sha256, out, role, tell)
+        hear(settings, asked, folder, speech, about["sha256"], out, role, tell)
     write_words(
         out, engines[CANDIDATE][0], out / PREDICTIONS / f"{CANDIDATE}.parquet", asked.language
     )
     return read(out)
+
+
+def _speech_described(asked: Asked, speech: Speech, out: Path) -> dict[str, Any]:
+    """What evaluation.json says of the speech; its identity is that of ids, audio and texts."""
+    from voiceforge.files import sha256_json
+
+    return {
+        "name": speech.name,
+        "split": asked.split,
+        "language": asked.language,
+        "utterances": len(speech.rows),
+        "sha256": sha256_json([[row.id, row.audio_sha256, row.text] for row in speech.rows]),
+        "left_out": speech.left_out,
+        "rejected": [asdict(one) for one in speech.rejects],
+        "corpus": os.path.relpath(speech.corpus, out),
+    }
+
+
+@contextlib.contextmanager
+def _nothing_left_of(out: Path) -> Iterator[None]:
+    """Where the block fails, a folder that was not there before and is empty goes."""
+    existed = out.exists()
+    try:
+        yield
+    except BaseException:
+        if not existed:
+            with contextlib.suppress(OSError):
+                out.rmdir()
+        raise
 
 
 def _tell(asked: Asked, what: str, done: int, total: int) -> None:
@@ -220,12 +249,16 @@ def _check_out(out: Path) -> None:
 
 
 def _check_same(out: Path, described: Mapping[str, Any]) -> None:
-    """Refuse a folder of another evaluation: its predictions would be taken for these."""
+    """Refuse a folder of another evaluation: its predictions would be taken for these.
+
+    Args:
+        described: the content of evaluation.json, or the part of it that is known.
+    """
     if not (out / FILE).is_file():
         return
     there = read_json(out / FILE)
     for name in ("speech", "models", "decoding"):
-        if _identity(described.get(name)) != _identity(there.get(name)):
+        if name in described and _identity(described[name]) != _identity(there.get(name)):
             raise UsageError(
                 f"{out} holds an evaluation of other {name}: {_named(there.get(name))}. Now it "
                 f"would be {_named(described[name])}. Give another --out, or remove that folder."

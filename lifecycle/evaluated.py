@@ -66,9 +66,9 @@ def read(folder: Path) -> Evaluated:
     """Read the folder of an evaluation.
 
     Raises:
-        UsageError: it is none, or of another version.
-        StorageError, IntegrityError: a file of it is missing or damaged, or its predictions are
-            not of its utterances.
+        UsageError: it is none, is not finished, or of another version.
+        StorageError, IntegrityError: a file of it is damaged, or its predictions are not of its
+            utterances.
     """
     from data.tables import UTTERANCES, read_utterances
     from lifecycle.evaluated_heard import read_heard
@@ -83,6 +83,13 @@ def read(folder: Path) -> Evaluated:
             f"{folder / FILE} has the schema {described.get('schema')!r}, and this version reads "
             f"{SCHEMA}. Evaluate again."
         )
+    needed = [UTTERANCES, SNR, *(f"{PREDICTIONS}/{role}.parquet" for role in described["models"])]
+    for name in needed:
+        if not (folder / name).is_file():
+            raise UsageError(
+                f"{folder} is no finished evaluation: {name} is missing. The same `voiceforge "
+                "evaluate` again goes on where it was."
+            )
     rows, snr = read_utterances(folder / UTTERANCES), read_json(folder / SNR)
     sampled = described.get("sampled", [BASELINE])  # older folders do not say
     predictions = {

@@ -54,6 +54,24 @@ def check_language(speech: Speech, language: str) -> None:
         )
 
 
+def check_engine(folder: Path, name: str, language: str) -> None:
+    """Refuse an engine that could not hear the speech, before its recordings are decoded.
+
+    Raises:
+        IntegrityError: a file of it is missing or changed.
+        UsageError: it knows English alone, and the speech is in another language.
+    """
+    from serving.engines.description import read_description, verify_files
+
+    about = read_description(folder)
+    verify_files(folder, about)
+    if not about.multilingual and language != "en":
+        raise UsageError(
+            f"--language is {language!r}, and {name} knows English only. Name a model of that "
+            "language or of many."
+        )
+
+
 def _rejected(speech: Speech) -> str:
     if not speech.rejects:
         return ""

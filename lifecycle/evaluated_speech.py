@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,6 +52,7 @@ def read_speech(
     language: str,
     split: str | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    accept: Callable[[Speech], None] = lambda speech: None,
 ) -> Speech:
     """Find or build what `given` names.
 
@@ -66,30 +67,35 @@ def read_speech(
         split: of a domain or a corpus folder; a domain's is "test" without it, a corpus is taken
             whole. A table has no splits.
         progress: of a table's recordings, (done, total).
+        accept: raises where the speech is not to be heard, before its corpus takes the place of
+            one that `out` may hold.
 
     Raises:
-        UsageError: it names nothing, or a table that cannot be meant, or a split with no rows.
+        UsageError: it names nothing, a table that cannot be meant or of which no recording can be
+            used, or a split with no rows.
     """
-    from data.tables import QUARANTINE, UTTERANCES, read_rejects, read_utterances
+    from data.tables import UTTERANCES, read_utterances
 
     path = Path(given)
     if given.startswith(GENERAL):
-        corpus = _build(settings, _general(settings, given), out / CORPUS, progress)
-        return Speech(given, read_utterances(corpus / UTTERANCES), corpus)
+        built = _build(settings, given, _general(settings, given), out / CORPUS, progress, accept)
+        return replace(built, rejects=())
     domains = _domains(settings)
     if given in domains:
         from lifecycle.workspace import open_workspace
 
-        return domain_speech(open_workspace(given, settings), split or "test")
+        chosen = domain_speech(open_workspace(given, settings), split or "test")
+        accept(chosen)
+        return chosen
     if (path / UTTERANCES).is_file():
-        return _chosen(given, read_utterances(path / UTTERANCES), path, split)
+        chosen = _chosen(given, read_utterances(path / UTTERANCES), path, split)
+        accept(chosen)
+        return chosen
     if path.exists():
         if split is not None:
             raise UsageError(f"--split is {split!r}, and {given} is a table, which has no splits.")
-        corpus = _build(settings, _table(settings, path, language), out / CORPUS, progress)
-        rejects = read_rejects(corpus / QUARANTINE)
-        rows = read_utterances(corpus / UTTERANCES)
-        return Speech(given, rows, corpus, rejects)
+        table = _table(settings, path, language)
+        return _build(settings, given, table, out / CORPUS, progress, accept)
     raise UsageError(
         f"There is no file, folder or domain {given!r}. Name a CSV or TSV with the columns "
         "audio and text, a NeMo manifest, a corpus folder, or a domain of params.yaml"
@@ -175,20 +181,36 @@ def _chosen(name: str, rows: Sequence[Utterance], corpus: Path, split: str | Non
 
 
 def _build(
-    settings: Settings, domain: DomainParams, out: Path, progress: Callable[[int, int], None]
-) -> Path:
-    """The corpus of such a domain; one that was built from the same files is found again."""
-    from data.corpus import source_fingerprint
+    settings: Settings,
+    given: str,
+    domain: DomainParams,
+    out: Path,
+    progress: Callable[[int, int], None],
+    accept: Callable[[Speech], None],
+) -> Speech:
+    """The speech of such a domain; a corpus that was built from the same files is found again."""
+    from data.corpus import NothingUsableError, source_fingerprint
+    from data.tables import QUARANTINE, UTTERANCES, read_rejects, read_utterances
     from lifecycle.corpus import build_here
     from voiceforge.files import new_folder, read_json, write_json
 
+    def speech_in(folder: Path) -> Speech:
+        rows = read_utterances(folder / UTTERANCES)
+        return Speech(given, rows, out, read_rejects(folder / QUARANTINE))
+
     fingerprint = {"sources": source_fingerprint(domain, project=settings.project)}
     mark = out / "built_from.json"
-    if not (mark.is_file() and read_json(mark) == fingerprint):
-        with new_folder(out) as folder:
+    if mark.is_file() and read_json(mark) == fingerprint:
+        accept(speech := speech_in(out))
+        return speech
+    with new_folder(out) as folder:
+        try:
             build_here(settings, domain, folder, progress=progress, longest=LONGEST)
-            write_json(folder / mark.name, fingerprint)
-    return out
+        except NothingUsableError as error:
+            raise UsageError(f"{given} holds no recording that can be used {error.why}") from error
+        accept(speech := speech_in(folder))
+        write_json(folder / mark.name, fingerprint)
+    return speech
 
 
 def _general(settings: Settings, given: str) -> DomainParams:

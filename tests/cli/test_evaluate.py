@@ -21,6 +21,7 @@ from evaluation.runners import read_predictions, write_predictions
 from evaluation.text import normalise
 from tests.cli.conftest import Ended, Place
 from training.base_models import resolve
+from voiceforge.files import sha256_folder
 
 MODEL = "base:whisper-tiny.en"
 TEXTS = {
@@ -123,9 +124,11 @@ def test_what_cannot_be_compared_is_said(place: Place, table: Path, tmp_path: Pa
     assert evaluated(place, table, one).code == 0
     text = table.read_text().replace("Goodbye.", "Good night.")
     table.write_text(text)
+    before = sha256_folder(one)
     refused = evaluated(place, table, one)
     assert refused.code == 2
     assert "holds an evaluation of other speech" in refused.paragraph()
+    assert sha256_folder(one) == before  # its recordings, too
     assert evaluated(place, table, other).code == 0
     refused = place("compare", one, other)
     assert refused.code == 2 and "differ in speech" in refused.paragraph()
@@ -145,6 +148,9 @@ def test_what_cannot_be_compared_is_said(place: Place, table: Path, tmp_path: Pa
         (["TABLE", "--model", "nothing"], "'nothing' is no model: write base:NAME"),
         (["TABLE", "--model", MODEL, "--normaliser", "best"], "There is no normaliser 'best'"),
         (["TABLE", "--model", MODEL, "--split", "test"], "is a table, which has no splits"),
+        (["TABLE", "--model", MODEL, "--language", "it"], "whisper-tiny.en knows English only"),
+        (["EMPTY", "--model", MODEL], "empty.csv holds no recording that can be used (0 were"),
+        (["LOST", "--model", MODEL], "lost.csv holds no recording that can be used (1 were"),
         (["telephony-en", "--model", MODEL], "has left no artifact yet"),
         (["params.yaml", "--model", MODEL], "params.yaml is no table"),
         (
@@ -156,15 +162,30 @@ def test_what_cannot_be_compared_is_said(place: Place, table: Path, tmp_path: Pa
 def test_bad_input_is_named(
     place: Place, table: Path, tmp_path: Path, arguments: list[str], words: str
 ) -> None:
-    given = [str(table) if one == "TABLE" else one for one in arguments]
+    tables = {"TABLE": table, "EMPTY": tmp_path / "empty.csv", "LOST": tmp_path / "lost.csv"}
+    tables["EMPTY"].write_text("audio,text\n")
+    tables["LOST"].write_text("audio,text\ngone.flac,no\n")
+    given = [str(tables.get(one, one)) for one in arguments]
     done = place("evaluate", *given, "--out", tmp_path / "out")
     assert done.code in (1, 2)
     assert words in " ".join(done.paragraph().split())
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_that_is_no_evaluation_is_said(place: Place, tmp_path: Path) -> None:
     done = place("compare", tmp_path, tmp_path)
     assert done.code == 2 and "is no evaluation" in done.paragraph()
+
+
+def test_an_evaluation_that_is_not_finished_is_said(
+    place: Place, table: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert evaluated(place, table, out).code == 0
+    (out / "predictions" / "candidate.parquet").unlink()
+    done = place("compare", out, out)
+    assert done.code == 2
+    assert "is no finished evaluation" in done.paragraph() and "goes on" in done.paragraph()
 
 
 def test_a_place_that_holds_something_else_is_left_alone(
