@@ -53,6 +53,32 @@ def build(
 
 
 @engine_app.command()
+def plan(
+    engine: Annotated[Path, typer.Argument(help="An engine folder of ONNX Runtime.")],
+    out: Annotated[Path, typer.Option(help="Folder of plans; what it has already is kept.")],
+    compute_capability: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="X.Y",
+            help="Of the cards to build for, such as 8.9; may be repeated. By default all from 8.0 "
+            "on that TensorRT-RTX knows, or the card of this machine.",
+        ),
+    ] = None,
+    decoder: Annotated[
+        Path | None,
+        typer.Option(help="Engine of the same weights whose decoder to take, for int8_static."),
+    ] = None,
+    clips: Annotated[
+        int, typer.Option(min=1, max=256, help="Clips at once, at most; beams count.")
+    ] = 8,
+) -> None:
+    """Build TensorRT plans of an engine's graphs ahead of time; nothing is executed."""
+    from cli.engine_plan import plan_engine
+
+    plan_engine(engine, out, compute_capability or [], decoder, clips)
+
+
+@engine_app.command()
 def check(
     folder: Annotated[Path, typer.Argument(help="An engine folder.")],
     source: Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -85,6 +86,38 @@ def test_an_engine_that_says_something_else_than_its_source_is_rejected(
     assert found.code == REJECTED
 
 
+@pytest.mark.system
+def test_tensorrt_plans_are_built_ahead_of_time_and_kept(
+    place: Place, tmp_path: Path, tiny: Path
+) -> None:
+    narrow_whisper(tiny, tmp_path / "narrow")
+    engine, plans = tmp_path / "engine", tmp_path / "plans"
+    built = place("engine", "build", str(tmp_path / "narrow"), "--engine", "onnxruntime:float16",
+                  "--out", engine)  # fmt: skip
+    assert built.code == 0, built.err
+    asked = ("engine", "plan", engine, "--out", plans, "--compute-capability", "8.9")
+    planned = place(*asked)
+    assert planned.code == 0, planned.err
+    assert "Flavour:   tensorrt_rtx " in planned.out
+    assert "compute capability 8.9; up to 8 clips at once" in planned.out
+    assert planned.out.count(".plan (") == 2 and "Built, not executed" in planned.out
+    again = place(*asked)
+    assert again.out.count("built before") == 2
+    broken = next(plans.glob("*/decoder.plan"))
+    broken.write_bytes(broken.read_bytes()[:-1])
+    refused = place(*asked)
+    assert refused.code == 1 and f"{broken} is not what was built" in refused.paragraph()
+    hopper = place("engine", "plan", engine, "--out", plans, "--compute-capability", "9.0")
+    assert hopper.code == 2 and "does not build for compute capability 9.0" in hopper.paragraph()
+    (tmp_path / "without").mkdir()
+    for name in ("tensorrt_rtx", "tensorrt_rtx_bindings"):
+        (tmp_path / "without" / f"{name}.py").write_text("raise ImportError('it is not here')")
+    path = os.pathsep.join([str(tmp_path / "without"), os.environ.get("PYTHONPATH", "")])
+    without = place(*asked, PYTHONPATH=path)
+    assert without.code == 2
+    assert "pip install 'voiceforge[tensorrt-rtx]'" in without.paragraph()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -101,6 +134,7 @@ def test_an_engine_that_says_something_else_than_its_source_is_rejected(
             ["build", "base:whisper-tiny.en", "--calibration", ".", "--out", "x"],
             "ctranslate2:int8 is fitted to no speech",
         ),
+        (["plan", "x", "--out", "y"], "x does not exist. Name the folder of an engine"),
         (["explain", "telephony-xx"], "telephony-xx"),
         (["explain", "telephony-en"], "telephony-en"),
     ],
