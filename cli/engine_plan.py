@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from cli.console import say
+from voiceforge.errors import UsageError
 
 
 def plan_engine(
@@ -24,6 +25,10 @@ def plan_engine(
     from serving.engines.tensorrt.flavour import find_flavour
     from serving.engines.tensorrt.profiles import Limits, Span
 
+    if out.exists() and not out.is_dir():
+        raise UsageError(
+            f"--out is {out}, which is no folder. Name a folder of plans, or a new one."
+        )
     flavour = find_flavour()
     targets = flavour.targets(capabilities)
     limits = Limits(clips=Span(1, clips, clips))

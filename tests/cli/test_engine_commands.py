@@ -135,6 +135,7 @@ def test_tensorrt_plans_are_built_ahead_of_time_and_kept(
             "ctranslate2:int8 is fitted to no speech",
         ),
         (["plan", "x", "--out", "y"], "x does not exist. Name the folder of an engine"),
+        (["plan", "x", "--out", "params.yaml"], "which is no folder"),
         (["explain", "telephony-xx"], "telephony-xx"),
         (["explain", "telephony-en"], "telephony-en"),
     ],
