@@ -87,6 +87,8 @@ def _show(written: Written) -> None:
         if part.baseline and part.difference:
             cells += [part.baseline.percent(), points(part.difference)]
         table.add_row(*cells)
+    if report.baseline is None and report.scan.overall.too_small:
+        say(f"This speech is {report.scan.overall.too_small}.")
     if small:
         table.caption = f"{small} slices are too small to judge; the report has them."
     show_table(table)

@@ -248,7 +248,10 @@ def evaluate(
 def compare(
     candidate: Annotated[Path, typer.Argument(help="Folder of `voiceforge evaluate`.")],
     baseline: Annotated[Path, typer.Argument(help="Another, of the same speech.")],
-    out: Annotated[Path | None, typer.Option(help="Folder for the report.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the report; by default against-SECOND in the first."),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Compare though speech or normaliser differ.")
     ] = False,

@@ -25,10 +25,12 @@ def check_language(code: str) -> None:
     """A code of two letters must be one of ISO 639-1; any three letters pass, as ISO 639-3.
 
     Raises:
-        ValueError: neither; lists the codes there are.
+        ValueError: neither; names the codes that begin likewise.
     """
     if code not in ISO_639_1 and not _THREE_LETTERS.fullmatch(code):
+        near = [one for one in sorted(ISO_639_1) if one[0] == code[:1].lower()]
+        of = f" Those in {code[0].lower()} are {', '.join(near)}." if near else ""
         raise ValueError(
-            f"There is no language {code!r}. A language is named by its ISO 639 code: three small "
-            f"letters, or two of {', '.join(sorted(ISO_639_1))}."
+            f"There is no language {code!r}. A language is named by its ISO 639 code, in small "
+            f"letters: two, such as en or it, or three where it has no such code.{of}"
         )

@@ -184,7 +184,7 @@ def plan_rows(origin: Origin, rows: Rows) -> Plan:
                 raise Unusable(row.reason, row.detail)
             recording = _recording(origin, row, name, folders)
             if called in places:
-                raise Unusable("duplicate-id", f"{places[called]} has the id {name} already.")
+                raise Unusable("duplicate-id", f"{places[called]} is called {called} already.")
         except Unusable as problem:
             where, path = row.place, None
             if isinstance(row, Row):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from serving.engines.contracts import EngineDescription
 from voiceforge.errors import IntegrityError, UsageError
-from voiceforge.files import read_json, sha256_folder, sha256_json, write_json
+from voiceforge.files import sha256_folder, sha256_json, write_json
 
 FILE = "engine.json"
 
@@ -29,8 +30,7 @@ def read_description(folder: Path) -> EngineDescription:
 
     Raises:
         UsageError: there is no such folder, or it holds no engine.
-        StorageError: it is not JSON.
-        IntegrityError: its fields are not those of an engine.
+        IntegrityError: it is not JSON, or its fields are not those of an engine.
     """
     if not (folder / FILE).is_file():
         what = (
@@ -41,8 +41,8 @@ def read_description(folder: Path) -> EngineDescription:
         raise UsageError(
             f"{folder} {what}. Name the folder of an engine; `voiceforge engine build` makes one."
         )
-    fields: Any = read_json(folder / FILE)
     try:
+        fields: Any = json.loads((folder / FILE).read_text())
         return EngineDescription.from_dict(fields)
     except (TypeError, KeyError, ValueError) as error:
         raise IntegrityError(

@@ -97,7 +97,8 @@ def test_a_worse_model_has_an_exit_code_of_its_own(
     place: Place, table: Path, tmp_path: Path
 ) -> None:
     good, bad = tmp_path / "good", tmp_path / "bad"
-    assert evaluated(place, table, good).code == 0
+    little = evaluated(place, table, good)
+    assert little.code == 0 and "This speech is too small to judge: " in little.paragraph()
     # Enough to judge: forty utterances of nine words, as if they had been heard.
     said = read_predictions(good / "predictions" / "candidate.parquet")[0]
     spoken = read_utterances(good / "utterances.parquet")[0]

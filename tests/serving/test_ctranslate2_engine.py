@@ -21,7 +21,7 @@ from serving.engines.contracts import DecodingOptions, Engine, EngineSpec, Sampl
 from serving.engines.ctranslate2 import build
 from serving.engines.description import read_description, write_description
 from training.base_models import BaseModel, resolve
-from voiceforge.errors import IntegrityError, StorageError, UsageError
+from voiceforge.errors import IntegrityError, UsageError
 
 Clips = dict[str, Samples]
 
@@ -270,7 +270,10 @@ def test_an_engine_that_was_touched_is_not_loaded(
 
 
 def test_a_folder_without_an_engine_is_named(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match=r"engine\.json is missing"):
+    with pytest.raises(UsageError, match=r"holds no engine\.json, so it is no engine"):
+        load_engine(tmp_path, 1)
+    (tmp_path / "engine.json").write_text("{")
+    with pytest.raises(IntegrityError, match=r"does not describe an engine .* build the engine"):
         load_engine(tmp_path, 1)
     (tmp_path / "engine.json").write_text('{"kind": "ctranslate2"}')
     with pytest.raises(IntegrityError, match="does not describe an engine"):
