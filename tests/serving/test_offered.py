@@ -56,7 +56,7 @@ def test_what_is_fitted_to_speech_is_not_built_without_any(kind: str) -> None:
         name = EngineName(kind, precision)
         check_calibration(name, 1)
         if precision in CALIBRATED:
-            with pytest.raises(UsageError, match=rf"{name} .*Give build\(\) `calibration`"):
+            with pytest.raises(UsageError, match=rf"{name} .*Give a few dozen"):
                 check_calibration(name, 0)
         else:
             check_calibration(name, 0)
