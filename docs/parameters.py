@@ -10,7 +10,7 @@ import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
 from pydantic import AfterValidator, BaseModel
@@ -134,6 +134,8 @@ def _described(annotation: Any, metadata: Sequence[Any]) -> str:
         return ", ".join(f"`{value}`" for value in inner)
     if origin in (Union, UnionType):
         return _described(next(one for one in inner if one is not type(None)), metadata)
+    if origin is Annotated:
+        return _described(inner[0], inner[1:])
     if origin is tuple:
         if inner[-1] is Ellipsis:
             if inner[0] is Source:

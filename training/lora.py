@@ -22,6 +22,7 @@ from training.failures import NotFiniteError, note_failure, refuse_to_repeat
 from training.machine import Device, choose_device, versions
 from training.news import News, OnProgress
 from training.prepared import PreparedRun
+from training.pruning import prune_decoder
 from training.ranks import Ranks, deal
 from training.recipe import (
     REPORT,
@@ -104,6 +105,8 @@ def take_part(
         if history.step < steps:
             with ranks.first_alone():  # the others find its lessons
                 teacher.prepare(tell)
+    if spec.params.decoder_layers is not None:  # the whole model has timed words and taught by now
+        prune_decoder(run.base, spec.params.decoder_layers)
     model = get_peft_model(run.base, lora_config(spec.params, run.base))
 
     trainer = PlannedTrainer(

@@ -11,6 +11,7 @@ import warnings
 from pathlib import Path
 
 from data.sealed import MANIFEST
+from training.pruning import KEY, prune_decoder, state_pruned
 from training.recipe import REPORT, TrainingReport
 from voiceforge.errors import StageError
 from voiceforge.files import new_folder, read_json, storage_errors, write_json
@@ -45,7 +46,10 @@ def merge(base: Path, adapter: Path, out: Path) -> str:
     model = WhisperForConditionalGeneration.from_pretrained(
         base, local_files_only=True, use_safetensors=True, dtype=torch.float32
     )
+    layers = report.hyperparameters.get(KEY)
     try:
+        if layers is not None:
+            prune_decoder(model, layers)
         with warnings.catch_warnings():
             # peft still asks for a name that transformers has given up.
             warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")
@@ -63,6 +67,8 @@ def merge(base: Path, adapter: Path, out: Path) -> str:
                 kept = file.name != MANIFEST and not file.name.endswith(_WEIGHTS)
                 if file.is_file() and kept:
                     shutil.copyfile(file, folder / file.name)
+            if layers is not None:
+                state_pruned(folder, merged)
             for file in folder.iterdir():
                 file.chmod(0o644)
         write_json(

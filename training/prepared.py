@@ -25,6 +25,7 @@ from training.clips import (
     plan_batches,
 )
 from training.context import load_model, prompt_tokens
+from training.pruning import kept_of
 from training.recipe import TrainingSpec
 from training.samples import Prefix, Transcripts, rare_words
 from training.scoring import transcribe
@@ -93,6 +94,8 @@ class PreparedRun:
         known, dev = train_and_dev(spec)
         tokenizer = AutoTokenizer.from_pretrained(spec.base, local_files_only=True)
         base = load_model(spec.base, quantization)
+        if spec.params.decoder_layers is not None:  # refused now, pruned before the first step
+            kept_of(base, spec.params.decoder_layers)
         prompt = prompt_tokens(base, tokenizer, spec.language)
         room = base.config.max_target_positions - len(prompt) - 1
         every = [

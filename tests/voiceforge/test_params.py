@@ -190,6 +190,7 @@ BAD += [
     ("training.adapter_weight", 0, "training.adapter_weight is 0: "),
     ("training.adapter_weight", 1.5, "training.adapter_weight is 1.5: "),
     ("training.dora", True, "adapter_weight is 0.8 and dora is true"),
+    ("training.decoder_layers", 0, "training.decoder_layers is 0: "),
 ]
 
 BAD += [

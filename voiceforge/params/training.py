@@ -103,6 +103,12 @@ class TrainingParams(Strict):
         "those of the base model and the fine-tuned ones, and it forgets less. Dev word error "
         "rates are of that model. Not for DoRA.",
     )
+    decoder_layers: Positive | None = Field(
+        default=None,
+        description="Layers of the decoder that are kept, evenly spaced; the others are taken out "
+        "before the adapter learns. Fewer decode faster and say less: the certificate judges the "
+        "model as any other. All without it. For `backend: whisper`.",
+    )
     quantized_base: bool = Field(
         description="QLoRA: the frozen base is held in 4 bits (NF4) while the adapter learns. "
         "Needs a CUDA device and bitsandbytes."
@@ -158,6 +164,11 @@ class TrainingParams(Strict):
                 "less weight does not lie between base and fine-tuned model; set adapter_weight "
                 "to 1 or dora to false"
             )
+        if self.decoder_layers is not None and self.backend != "whisper":
+            raise ValueError(
+                f"decoder_layers is {self.decoder_layers} and backend is {self.backend!r}: the "
+                "decoder of a Whisper alone can lose layers; leave decoder_layers out"
+            )
         return self
 
     def outcome(self) -> dict[str, Any]:
@@ -173,6 +184,7 @@ class TrainingParams(Strict):
             "rslora": self.rslora,
             "dora": self.dora,
             "adapter_weight": self.adapter_weight < 1.0,
+            "decoder_layers": self.decoder_layers is not None,
             "quantized_base": self.quantized_base,
             "gradient_checkpointing": False,  # the same numbers, in less memory
             "term_factor": self.term_factor > 1,
