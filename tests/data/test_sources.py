@@ -242,7 +242,7 @@ def test_an_absolute_path_inside_the_folder_is_told_what_to_write(tmp_path: Path
         ("a.wav,x,language=english", "bad-language", ["english", "'en'"]),
         ("a.wav,x,consent=perhaps", "bad-consent", ["perhaps", "granted, unknown, refused"]),
         ("a.wav,x,speaker=\ufffd", "bad-row", ["speaker"]),
-        ("sub/b.wav,x,", "duplicate-id", ["table.csv, line 2 is called sub/b already"]),
+        ("sub/b.wav,x,", "duplicate-id", ["table.csv, line 2 is called sub/b.wav already"]),
         ("out.wav,x,", "unsafe-path", ["leads out"]),
         ("away/a.wav,x,", "unsafe-path", ["leads out"]),
         ("circle.wav,x,", "unsafe-path", ["circle"]),
