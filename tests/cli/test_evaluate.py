@@ -98,7 +98,7 @@ def test_a_worse_model_has_an_exit_code_of_its_own(
 ) -> None:
     good, bad = tmp_path / "good", tmp_path / "bad"
     little = evaluated(place, table, good)
-    assert little.code == 0 and "This speech is too small to judge: " in little.paragraph()
+    assert little.code == 0 and "This speech is too small to judge: " in little.err
     # Enough to judge: forty utterances of nine words, as if they had been heard.
     said = read_predictions(good / "predictions" / "candidate.parquet")[0]
     spoken = read_utterances(good / "utterances.parquet")[0]
