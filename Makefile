@@ -3,7 +3,10 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 # pip's own configuration names where wheels lie; uv has to be told.
-UV := PYTHONDONTWRITEBYTECODE=1 UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}" $(BIN)/uv
+UV := UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}" $(BIN)/uv
+
+# Containers tend to forbid bytecode, and each process then compiles its libraries anew, for 10 s.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run setup up test test-system lint types format browser constraints clean
 
